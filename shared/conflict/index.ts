@@ -1,0 +1,5 @@
+export * from './decide.ts';
+export * from './json.ts';
+export * from './merge-patch.ts';
+export * from './order.ts';
+export * from './version.ts';

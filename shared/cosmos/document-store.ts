@@ -1,0 +1,175 @@
+import type { Container, OperationInput, OperationResponse } from '@azure/cosmos';
+import { isJsonObject } from '../conflict/index.ts';
+import {
+  Unavailable,
+  type BatchResult,
+  type DocumentStore,
+  type FeedPage,
+  type Meter,
+  type ScopeStore,
+  type Write,
+} from '../sync/store.ts';
+import { readFailure, toUnavailable } from './failure.ts';
+
+/** The container `documents` as the sync domain sees it. */
+export function createDocumentStore(open: () => Promise<Container>): DocumentStore {
+  let incarnation: Promise<string> | undefined;
+  return {
+    /**
+     * The container's resource id. Read once for each process: it is a metadata request, and those are scarce. A
+     * container that is recreated while the process runs is noticed by the continuation, which no longer fits.
+     */
+    incarnation: () => {
+      incarnation ??= readIncarnation(open).catch((error: unknown) => {
+        incarnation = undefined;
+        throw error;
+      });
+      return incarnation;
+    },
+    open: (scope, session, meter) => openScope(open, scope, session, meter),
+  };
+}
+
+async function readIncarnation(open: () => Promise<Container>): Promise<string> {
+  const container = await open();
+  const { resource } = await attempt('reading the container', () => container.read());
+  return resource?._rid ?? '';
+}
+
+function openScope(
+  open: () => Promise<Container>,
+  scope: string,
+  given: string | null,
+  meter: Meter,
+): ScopeStore {
+  /** Never lowered: the store's answers carry a token at least as new as the one they were asked with. */
+  let session = given;
+  const count = (requests: number, requestUnits: number, newSession: string | undefined): void => {
+    meter.requests += requests;
+    meter.requestUnits += requestUnits;
+    if (newSession !== undefined && newSession !== '') session = newSession;
+  };
+
+  return {
+    get session() {
+      return session;
+    },
+
+    async batch(writes): Promise<BatchResult> {
+      const container = await open();
+      let response;
+      try {
+        response = await container.items.batch(writes.map(toOperation), [scope], {
+          contentResponseOnWriteEnabled: false,
+        });
+      } catch (error) {
+        if (readFailure(error).status === 413) return { kind: 'too-large' };
+        throw toUnavailable(error, 'writing a batch');
+      }
+      const { result = [], headers } = response;
+      count(1, Number(headers['x-ms-request-charge'] ?? 0), sessionOf(headers));
+      const culprit = result.findIndex(({ statusCode }) => statusCode >= 400 && statusCode !== 424);
+      if (culprit === -1 && result.length === writes.length) {
+        return { kind: 'written', etags: result.map(({ eTag }: OperationResponse) => eTag ?? '') };
+      }
+      return refusal(culprit, result[culprit]?.statusCode);
+    },
+
+    async read(ids) {
+      const container = await open();
+      const { resources, requestCharge } = await attempt('reading documents', () =>
+        container.items
+          .query<unknown>(
+            {
+              query: `SELECT * FROM c WHERE c.id IN (${ids.map((_, index) => `@${index}`).join(', ')})`,
+              parameters: ids.map((value, index) => ({ name: `@${index}`, value })),
+            },
+            {
+              partitionKey: [scope],
+              maxItemCount: -1,
+              ...(session === null ? {} : { sessionToken: session }),
+            },
+          )
+          .fetchAll(),
+      );
+      // The SDK asks for the query plan beside the query.
+      count(2, requestCharge, undefined);
+      return new Map(resources.filter(isJsonObject).map((item) => [String(item['id']), item]));
+    },
+
+    async changes(continuation, maxItems): Promise<FeedPage | null> {
+      const container = await open();
+      // `getChangeFeedIterator` reads the container first, each time: metadata throughput that a sync must not cost.
+      // eslint-disable-next-line @typescript-eslint/no-deprecated
+      const feed = container.items.changeFeed<unknown>([scope] as unknown as string, {
+        maxItemCount: maxItems,
+        ...(continuation === null ? { startFromBeginning: true } : { continuation }),
+        ...(session === null ? {} : { sessionToken: session }),
+      });
+      let page;
+      try {
+        page = await feed.fetchNext();
+      } catch (error) {
+        // The continuation came from a client: one that the store does not understand is no fault of ours.
+        if (readFailure(error).status === 400) return null;
+        throw toUnavailable(error, 'reading the change feed');
+      }
+      count(1, page.requestCharge, page.sessionToken);
+      return {
+        items: page.result,
+        continuation: page.etag,
+        drained: page.statusCode === 304,
+      };
+    },
+  };
+}
+
+function refusal(culprit: number, status: number | undefined): BatchResult {
+  if (status === 413) return { kind: 'too-large' };
+  // Exists already, is gone, is another version: what is stored is not what was expected.
+  if (status === 409 || status === 404 || status === 412) return { kind: 'refused', culprit };
+  throw new Unavailable(`Cosmos DB, writing a batch: operation ${culprit} answered ${status ?? 'nothing'}`);
+}
+
+function toOperation(write: Write): OperationInput {
+  switch (write.kind) {
+    case 'create':
+      return { operationType: 'Create', resourceBody: { ...write.item } };
+    case 'upsert':
+      return { operationType: 'Upsert', resourceBody: { ...write.item } };
+    case 'replace':
+      return {
+        operationType: 'Replace',
+        id: write.item.id,
+        resourceBody: { ...write.item },
+        ifMatch: write.ifMatch,
+      };
+    case 'move-ledger':
+      return {
+        operationType: 'Patch',
+        id: write.id,
+        resourceBody: {
+          // Positions hold a number and a text of letters, digits and `._-` only: nothing to escape.
+          condition: `FROM c WHERE c.seq = ${write.expected.seq} AND c.changeId = "${write.expected.changeId}"`,
+          operations: [
+            { op: 'set', path: '/seq', value: write.to.seq },
+            { op: 'set', path: '/changeId', value: write.to.changeId },
+            { op: 'set', path: '/outcomes', value: write.outcomes },
+          ],
+        },
+      };
+  }
+}
+
+async function attempt<T>(doing: string, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw toUnavailable(error, doing);
+  }
+}
+
+function sessionOf(headers: unknown): string | undefined {
+  const token = isJsonObject(headers) ? headers['x-ms-session-token'] : undefined;
+  return typeof token === 'string' ? token : undefined;
+}

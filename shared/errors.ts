@@ -1,0 +1,21 @@
+import { ERRORS, type RequestErrorCode } from './protocol/index.ts';
+
+/** Refuses a request: becomes a problem document with the code's status. */
+export class RequestError extends Error {
+  readonly code: RequestErrorCode;
+  /** JSON Pointer into the request body. */
+  readonly pointer: string | undefined;
+  readonly headers: Readonly<Record<string, string>>;
+
+  /** @param detail what is wrong with this request; it is sent, so it holds no secret */
+  constructor(
+    code: RequestErrorCode,
+    options: { detail?: string; pointer?: string; headers?: Record<string, string>; cause?: unknown } = {},
+  ) {
+    super(options.detail ?? ERRORS[code].title, { cause: options.cause });
+    this.name = 'RequestError';
+    this.code = code;
+    this.pointer = options.pointer;
+    this.headers = options.headers ?? {};
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * Every error a client can meet, in one table. docs/errors.md mirrors it, and a test holds the two together.
+ *
+ * `where`: a `request` error refuses the whole request as a problem document (RFC 9457) with this status; a `change`
+ * error stands in the `error` of one result and leaves its neighbours alone. A code's meaning never changes: a new
+ * meaning gets a new code.
+ */
+interface ErrorEntry {
+  readonly where: 'request' | 'change';
+  /** HTTP status of a request error. */
+  readonly status?: number;
+  readonly title: string;
+  /** May the very same request or change succeed later, unchanged? */
+  readonly retryable: boolean;
+  /** What the caller should do. */
+  readonly remedy: string;
+}
+
+const request = (status: number, title: string, remedy: string, retryable = false) =>
+  ({ where: 'request', status, title, retryable, remedy }) satisfies ErrorEntry;
+const change = (title: string, remedy: string) =>
+  ({ where: 'change', title, retryable: false, remedy }) satisfies ErrorEntry;
+
+export const ERRORS = {
+  // Who is calling
+  missing_token: request(
+    401,
+    'The request carries no bearer token.',
+    'Sign in, then send `Authorization: Bearer <JWT>`.',
+  ),
+  invalid_token: request(
+    401,
+    'The bearer token was not accepted.',
+    'Get a new token from the identity provider for the audience of this service.',
+  ),
+  token_expired: request(401, 'The bearer token has expired.', 'Get a new token and repeat the request.'),
+  user_mismatch: request(
+    403,
+    'The userId in the body is not the user of the token.',
+    'Send the edits of a user with a token of that user. Nothing was written.',
+  ),
+  scope_not_granted: request(
+    403,
+    'The token of the caller does not open this scope.',
+    'Ask only for scopes that `scopes` of a sync answer lists.',
+  ),
+  user_id_unusable: request(
+    403,
+    'The user id in the token is empty or longer than 200 characters.',
+    'Configure another claim as the user id (AUTH_USER_CLAIM).',
+  ),
+
+  // What was sent
+  empty_body: request(400, 'The request has no body.', 'Send a JSON object.'),
+  invalid_json: request(400, 'The body is not JSON.', 'Send one JSON object, encoded in UTF-8.'),
+  unsupported_media_type: request(
+    415,
+    'The body is not declared as JSON.',
+    'Send `Content-Type: application/json`.',
+  ),
+  unsupported_encoding: request(
+    415,
+    'The content encoding is not supported.',
+    'Send the body plain, or encoded with gzip, br or zstd.',
+  ),
+  body_too_large: request(413, 'The body is larger than the limit.', 'Send fewer changes in one request.'),
+  invalid_request: request(
+    400,
+    'The request does not fit the message schema.',
+    'Correct the part that `pointer` names.',
+  ),
+  unsupported_protocol: request(
+    400,
+    'This protocol version is not spoken here.',
+    'Send `protocol: 1`, or update the client.',
+  ),
+  too_many_changes: request(
+    413,
+    'The request holds more changes than the limit.',
+    'Send the changes in several requests, in the order of their `seq`.',
+  ),
+  unknown_collection: request(
+    400,
+    'The collection is not configured on this service.',
+    'Ask for collections of sync.config.json only.',
+  ),
+  stream_out_of_order: request(
+    400,
+    'The `seq` numbers of a scope do not rise, or start at or below the one named in `streams`.',
+    'Send the unanswered changes of a scope in the order in which they drew their numbers.',
+  ),
+  not_found: request(404, 'There is nothing at this address.', 'Look the address up in docs/protocol.md.'),
+
+  // What went wrong here
+  unavailable: request(
+    503,
+    'The service cannot finish the request now.',
+    'Repeat the very same request after `Retry-After` seconds: whatever was already written is recognised.',
+    true,
+  ),
+  internal_error: request(
+    500,
+    'The service met an error of its own.',
+    'Repeat the request; report the request id when it persists.',
+    true,
+  ),
+
+  // One change among others
+  invalid_change: change(
+    'The change does not fit the message schema.',
+    'Correct the part that `pointer` names and send it as a new change.',
+  ),
+  invalid_id: change(
+    'The document id is empty, too long, not well-formed Unicode, or holds / \\ ? # or a control character.',
+    'Choose another document id.',
+  ),
+  invalid_date: change(
+    '`lastModified` is not a date and time in RFC 3339.',
+    'Send UTC, for example 2026-11-21T10:00:00.000Z.',
+  ),
+  collection_unknown: change(
+    'The collection of the change is not configured on this service.',
+    'Send changes of the collections of sync.config.json only.',
+  ),
+  scope_forbidden: change(
+    'The token does not grant this scope, or the collection does not live in scopes of this kind.',
+    'Set the edit aside: the user may not write there.',
+  ),
+  document_too_large: change(
+    'The document, or the base sent with it, is larger than 921,600 bytes as JSON in UTF-8.',
+    'Split the document; keep large content elsewhere.',
+  ),
+  too_deep: change('The document is nested deeper than 64 levels.', 'Flatten the document.'),
+  forbidden_key: change('The document has a property named `__proto__`.', 'Rename the property.'),
+  number_out_of_range: change(
+    'The document holds a number beyond the range of a 64-bit float.',
+    'Send such numbers as text.',
+  ),
+  transaction_unsupported: change(
+    'Changes with a `transaction` are not taken by this version of the service.',
+    'Send the changes one by one.',
+  ),
+  dependency: change(
+    'An earlier change of the same document in this request was rejected, and this patch builds on it.',
+    'Correct the earlier change first.',
+  ),
+  rejected_earlier: change(
+    'The change was rejected when it was first sent; the reason is no longer known.',
+    'Make the edit again on the current document.',
+  ),
+  device_forked: change(
+    'Another store uses the same device id: a clone, or one restored from a backup.',
+    'Take a new device id, start over, and send the pending edits under it.',
+  ),
+  contended: change(
+    'Others kept writing the document faster than this change could be placed.',
+    'Send it again as a new change.',
+  ),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERRORS;
+export type RequestErrorCode = {
+  [C in ErrorCode]: (typeof ERRORS)[C]['where'] extends 'request' ? C : never;
+}[ErrorCode];
+export type ChangeErrorCode = Exclude<ErrorCode, RequestErrorCode>;

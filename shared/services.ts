@@ -1,0 +1,92 @@
+import { DefaultAzureCredential } from '@azure/identity';
+import { toIdentity, type Identity } from './auth/identity.ts';
+import { createVerifier } from './auth/verify.ts';
+import { readConfig } from './config.ts';
+import { DOCUMENTS } from './cosmos/containers.ts';
+import { openCosmos } from './cosmos/client.ts';
+import { createDocumentStore } from './cosmos/document-store.ts';
+import { createPermissionStore } from './cosmos/permission-store.ts';
+import type { SyncResponse, TokenResponse } from './protocol/index.ts';
+import { parseSyncConfig, tokenMode, type SyncConfig } from './sync/sync-config.ts';
+import { sync } from './sync/sync.ts';
+import { createBroker } from './tokens/broker.ts';
+import { createKeyProvider } from './tokens/key-provider.ts';
+
+/** What the functions call. */
+export interface Services {
+  readonly syncConfig: SyncConfig;
+  /** @throws RequestError, Unavailable */
+  readonly authenticate: (authorization: string | null) => Promise<Identity>;
+  /** @throws RequestError, Unavailable */
+  readonly sync: (body: unknown, identity: Identity, log: (message: string) => void) => Promise<SyncResponse>;
+  /** @throws Unavailable */
+  readonly tokenFor: (identity: Identity) => Promise<TokenResponse>;
+}
+
+/**
+ * Puts the app together from its settings. Nothing is connected here: clients are opened with the first request.
+ *
+ * @param env the settings
+ * @param syncConfigFile the content of sync.config.json
+ * @throws ConfigError, Error for a wrong sync.config.json
+ */
+export function createServices(
+  env: Readonly<Record<string, string | undefined>>,
+  syncConfigFile: unknown,
+  now: () => number = Date.now,
+): Services {
+  const config = readConfig(env);
+  const syncConfig = parseSyncConfig(syncConfigFile);
+  const { endpoint, database } = config.cosmos;
+
+  const credential = once(() => new DefaultAzureCredential());
+  const masterKey = createKeyProvider(
+    config.masterKey.kind === 'vault' ? { ...config.masterKey, credential: credential() } : config.masterKey,
+    now,
+  );
+  let keyed: { readonly key: string; readonly client: ReturnType<typeof openCosmos> } | undefined;
+  const withKey = async () => {
+    const key = await masterKey.get();
+    if (keyed?.key !== key) {
+      keyed?.client.dispose();
+      keyed = { key, client: openCosmos(endpoint, { key }) };
+    }
+    return keyed.client.database(database);
+  };
+  const withIdentity = once(() => openCosmos(endpoint, { identity: credential() }).database(database));
+  const gateway = config.cosmos.auth === 'key' ? withKey : () => Promise.resolve(withIdentity());
+
+  const store = createDocumentStore(async () => (await gateway()).container(DOCUMENTS));
+  const broker = createBroker(
+    {
+      endpoint,
+      database,
+      container: DOCUMENTS,
+      mode: tokenMode(syncConfig),
+      lifetime: config.token.lifetime,
+    },
+    createPermissionStore(withKey, () => masterKey.forget()),
+    now,
+  );
+  const verify = createVerifier(config.identity, now);
+  const claims = { userClaim: config.identity.userClaim, sharedScopes: syncConfig.sharedScopes };
+  const settings = { ...config.sync, config: syncConfig };
+
+  return {
+    syncConfig,
+    authenticate: async (authorization) => toIdentity(await verify(authorization), claims),
+    sync: (body, identity, log) =>
+      sync(body, identity, {
+        store,
+        settings,
+        now,
+        onMalformed: (scope, id) => log(`Skipped an item that is no document: ${scope} ${id}`),
+      }),
+    tokenFor: (identity) => broker.tokenFor(identity),
+  };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}

@@ -1,0 +1,117 @@
+import { isJsonObject } from '../conflict/index.ts';
+import type { RemoteDocument } from '../protocol/index.ts';
+import {
+  fitPasses,
+  formatCheckpoint,
+  isUsable,
+  joinPasses,
+  type Checkpoint,
+  type Pass,
+} from './checkpoint.ts';
+import { SYSTEM_PREFIX, parseStored, toHeld, toRemote } from './stored.ts';
+import type { ScopeStore } from './store.ts';
+
+export interface PullContext {
+  readonly store: ScopeStore;
+  readonly scope: string;
+  readonly epoch: string;
+  readonly collections: readonly string[];
+  /** The checkpoint that the client sent; null where there is none, or none that can be read. */
+  readonly sent: Checkpoint | null;
+  /** The client sent none: it has nothing yet. */
+  readonly first: boolean;
+  /** About how many documents to answer with. */
+  readonly limit: number;
+  /** ETags that this request wrote: the client has those documents. */
+  readonly written: ReadonlySet<string>;
+  /** How long tombstones are kept, in seconds. */
+  readonly retention: number;
+  readonly now: () => number;
+  /** Milliseconds since the epoch, by `now`: no page is asked for after it. */
+  readonly deadline: number;
+  /** Told of an item in the store that is not a document: someone wrote it past the gateway. */
+  readonly onMalformed: (id: string) => void;
+}
+
+export interface Pulled {
+  readonly documents: readonly RemoteDocument[];
+  readonly checkpoint: string;
+  readonly hasMore: boolean;
+  /** The checkpoint could not be used: the delta starts over. */
+  readonly resync: boolean;
+}
+
+const MAX_PAGE = 1000;
+
+/**
+ * Reads the delta of a scope from its change feed. The position is the feed's own continuation, never a clock, so
+ * a change between two pages, or in the same millisecond, is delivered. A page is never cut: `limit` is a hint.
+ *
+ * @throws Unavailable
+ */
+export async function pull(context: PullContext): Promise<Pulled> {
+  const { store, scope, epoch, sent, retention, now } = context;
+  const usable = sent !== null && isUsable(sent, { epoch, scope }, retention, now());
+  let resync = !context.first && !usable;
+  let passes = fitPasses(usable ? sent.passes : [], context.collections, now());
+
+  const documents: RemoteDocument[] = [];
+  let ended = 0;
+  for (let index = 0; index < passes.length; index += 1) {
+    const pass = passes[index];
+    if (pass === undefined) break;
+    const read = await readPass(pass, context, documents);
+    if (read === null) {
+      // The store does not take the continuation: a checkpoint that was tampered with, or of a store gone by.
+      if (resync) throw new Error('The change feed does not answer from its beginning.');
+      resync = true;
+      documents.length = 0;
+      ended = 0;
+      passes = fitPasses([], context.collections, now());
+      index = -1;
+      continue;
+    }
+    passes[index] = read.pass;
+    if (read.ended) ended += 1;
+  }
+
+  const hasMore = ended < passes.length;
+  const checkpoint = formatCheckpoint({
+    epoch,
+    scope,
+    passes: hasMore ? passes : joinPasses(passes, now()),
+    retention,
+    session: store.session,
+  });
+  return { documents, checkpoint, hasMore, resync };
+}
+
+/** Reads one pass until the end of the feed, the limit or the deadline. Null where its continuation is refused. */
+async function readPass(
+  pass: Pass,
+  { store, scope, limit, written, now, deadline, onMalformed }: PullContext,
+  documents: RemoteDocument[],
+): Promise<{ pass: Pass; ended: boolean } | null> {
+  const wanted = new Set(pass.collections);
+  let { continuation } = pass;
+  let size = Math.min(limit, MAX_PAGE);
+  while (documents.length < limit && now() < deadline) {
+    const page = await store.changes(continuation, size);
+    if (page === null) return null;
+    continuation = page.continuation;
+    if (page.drained) return { pass: { ...pass, continuation, drained: now() }, ended: true };
+    const before = documents.length;
+    for (const item of page.items) {
+      const id = isJsonObject(item) ? item['id'] : undefined;
+      if (typeof id === 'string' && id.startsWith(SYSTEM_PREFIX)) continue;
+      const document = parseStored(item, scope);
+      if (document === null) onMalformed(typeof id === 'string' ? id : '');
+      else if (wanted.has(document.collection) && !written.has(document._etag)) {
+        documents.push(toRemote(document, toHeld(document)));
+      }
+    }
+    // Pages full of what this client does not want are walked faster.
+    if (documents.length === before) size = Math.min(size * 4, MAX_PAGE);
+  }
+  return { pass: { ...pass, continuation }, ended: false };
+}

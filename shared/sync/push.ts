@@ -1,0 +1,330 @@
+import { createHash } from 'node:crypto';
+import type { DocumentState } from '../conflict/index.ts';
+import { itemId, type ChangeResult, type Outcome, type StreamPosition } from '../protocol/index.ts';
+import { conflictRecord } from './conflict-record.ts';
+import { ledgerId, letter, outcomeAt, parseLedger, samePosition, type Ledger } from './ledger.ts';
+import { planRun, type Entry, type Mark, type Run, type RunLimits } from './plan-run.ts';
+import { changeError, type Prepared } from './prepare.ts';
+import { parseStored, toHeld, toRemote, toStored, type Address } from './stored.ts';
+import { Unavailable, type ScopeStore, type Write } from './store.ts';
+
+export interface PushContext {
+  readonly store: ScopeStore;
+  readonly scope: string;
+  readonly userId: string;
+  readonly deviceId: string;
+  readonly strategy: string;
+  readonly now: () => number;
+  /** Milliseconds since the epoch, by `now`: nothing is written after it. */
+  readonly deadline: number;
+  /** How long tombstones and conflict records are kept, in seconds. */
+  readonly retention: number;
+}
+
+export interface Pushed {
+  /** By the index of the change in the request. */
+  readonly results: ReadonlyMap<number, ChangeResult>;
+  /** Where the ledger of the writer stands now. */
+  readonly position: StreamPosition | null;
+  /** ETags that this request wrote: its own echo. */
+  readonly written: ReadonlySet<string>;
+  readonly conflicts: number;
+}
+
+/** Cosmos DB's limits for a batch are 100 operations, one of which is the ledger's, and 2 MB. */
+const FULL_RUN: RunLimits = { operations: 99, bytes: 2_060_000, changes: 1_000 };
+/** A document that others keep changing is given up after so many refused batches. */
+const MAX_TRIES = 5;
+const READ_CHUNK = 99;
+/** More outcomes than any request holds changes: older ones are never asked for. */
+const MAX_LETTERS = 10_000;
+
+/**
+ * Takes in the changes of one writer in one scope, in transactional batches, each a run of consecutive changes that
+ * ends with the ledger:
+ *
+ * ```
+ *            plan ──needs read──► read ──┐
+ *             ▲ ◄─────────────────────────┘
+ *             │
+ *   ┌──────► run ──► batch ── written ──► answer, next run
+ *   │                  │
+ *   └── read again ◄── refused   (a document is not what its base says, or the ledger moved)
+ * ```
+ *
+ * The usual run is written without reading anything. A refused batch wrote nothing; its documents and the ledger are
+ * read with one query, then the run is planned anew from what is there. When the ledger has moved, this very request
+ * was taken in before, wholly or in part (a lost answer, a parallel retry): what it covers is answered from its
+ * records. A ledger that stands at a change this request does not know belongs to another store with the same device
+ * id.
+ *
+ * @param items the changes of this scope, in the order of their numbers; or changes without numbers, which have no
+ *   ledger
+ * @param claim where the client believes its ledger to stand
+ * @throws Unavailable when the store cannot answer or the deadline has passed; the same request may be repeated
+ */
+export async function push(
+  items: readonly Prepared[],
+  claim: StreamPosition | null,
+  context: PushContext,
+): Promise<Pushed> {
+  const { store, scope, userId, deviceId, now } = context;
+  const ledger = ledgerId(userId, deviceId);
+  const results = new Map<number, ChangeResult>();
+  const written = new Set<string>();
+  const states = new Map<string, DocumentState>();
+  const marks = new Map<string, Mark>();
+  const failed = new Set<string>();
+  const tries = new Map<string, number>();
+  const awaitingDocument: { item: Prepared; outcome: Outcome | null }[] = [];
+  let rejected = new Set<string>();
+  let position = claim;
+  /** Letters already in the ledger that must stay, then those of this request. */
+  let outcomes = '';
+  let limits = FULL_RUN;
+  let conflicts = 0;
+  let at = 0;
+
+  while (at < items.length) {
+    const run = planRun(items, at, { states, marks, failed, rejected }, limits, now());
+    if (run.kind === 'read') {
+      await readWindow(documentIds(items.slice(at)).slice(0, READ_CHUNK));
+      continue;
+    }
+    const { writes, about, moves } = toWrites(run);
+    if (writes.length > 0) {
+      if (now() >= context.deadline) throw new Unavailable('The deadline of the request has passed.');
+      const result = await store.batch(writes);
+      if (result.kind === 'too-large') {
+        // Sizes are estimated. A run of one change that still does not fit never will.
+        const [only] = run.entries;
+        if (run.entries.length === 1 && only?.id != null) failed.add(only.id);
+        limits = { ...limits, changes: Math.ceil(run.entries.length / 2) };
+        continue;
+      }
+      if (result.kind === 'refused') {
+        blame(about[result.culprit] ?? ledger);
+        await readWindow(documentIds(run.entries.map(({ item }) => item)));
+        continue;
+      }
+      commit(run, result.etags);
+      if (moves !== null) {
+        position = moves.to;
+        outcomes = moves.outcomes;
+      }
+    } else {
+      commit(run, []);
+    }
+    at += run.entries.length;
+  }
+
+  await attachDocuments();
+  return { results, position, written, conflicts };
+
+  /** The writes of a run: documents, the conflict records that tell of them, and last the ledger. */
+  function toWrites(run: Run) {
+    const writes: Write[] = [...run.writes.values()].map(({ change, ifMatch, held }): Write => {
+      const item = toStored(change.address, held, context.retention);
+      return ifMatch === null ? { kind: 'create', item } : { kind: 'replace', item, ifMatch };
+    });
+    /** The document, or ledger, that each write is about. */
+    const about = [...run.writes.keys()];
+    for (const { item, id, loser, outcome } of run.entries) {
+      if (loser === null || id === null || item.rejection !== null) continue;
+      const record = conflictRecord({
+        address: item.address,
+        recordId: item.position?.changeId ?? unnumberedId(item.address, item.incoming.time, context),
+        strategy: context.strategy,
+        outcome,
+        loser,
+        base: item.base,
+        userId,
+        deviceId,
+        now: now(),
+        retention: context.retention,
+      });
+      // Without a number there is no ledger to tell a repeat: the same record is simply written again.
+      writes.push({ kind: item.position === null ? 'upsert' : 'create', item: record });
+      about.push(id);
+    }
+    const numbered = run.entries.filter(({ item }) => item.position !== null);
+    const to = numbered.at(-1)?.item.position ?? null;
+    if (to === null) return { writes, about, moves: null };
+    const letters = (outcomes + numbered.map(({ outcome }) => letter(outcome)).join('')).slice(-MAX_LETTERS);
+    writes.push(
+      position === null
+        ? { kind: 'create', item: newLedger(ledger, scope, to, letters) }
+        : { kind: 'move-ledger', id: ledger, expected: position, to, outcomes: letters },
+    );
+    about.push(ledger);
+    return { writes, about, moves: { to, outcomes: letters } };
+  }
+
+  /** A written run becomes results, and what is known for the runs behind it. */
+  function commit(run: Run, etags: readonly string[]): void {
+    [...run.writes].forEach(([id, { held }], index) => {
+      const etag = etags[index] ?? null;
+      states.set(id, { ...held, etag });
+      if (etag !== null) written.add(etag);
+    });
+    for (const [id, mark] of run.marks) {
+      const state = states.get(id);
+      marks.set(id, { ...mark, etag: state === undefined || state.kind === 'absent' ? null : state.etag });
+    }
+    rejected = run.rejected;
+    for (const entry of run.entries) {
+      if (entry.loser !== null) conflicts += 1;
+      results.set(entry.item.index, resultOf(entry));
+      if (entry.outcome === 'rejected') awaitingDocument.push({ item: entry.item, outcome: null });
+    }
+  }
+
+  function resultOf({ item, id, outcome, repeated, error }: Entry): ChangeResult {
+    const { changeId, address } = item;
+    if (error !== null || address === null || id === null) {
+      return { changeId, status: outcome, ...(error === null ? {} : { error }) };
+    }
+    const document = remoteOf(id, address);
+    const { version, lastModified } = document;
+    if (repeated) return { changeId, status: 'duplicate', outcome, version, lastModified };
+    return {
+      changeId,
+      status: outcome,
+      version,
+      lastModified,
+      ...(outcome === 'applied' ? {} : { document }),
+    };
+  }
+
+  function remoteOf(id: string, address: Address) {
+    const state = states.get(id);
+    return toRemote(address, state === undefined || state.kind === 'absent' ? null : state);
+  }
+
+  /** Counts a refusal against the document it is about; a document that is never let in is given up. */
+  function blame(id: string): void {
+    const count = (tries.get(id) ?? 0) + 1;
+    tries.set(id, count);
+    if (count < MAX_TRIES) return;
+    if (id === ledger) throw new Unavailable('Another request of this device is being taken in.');
+    failed.add(id);
+  }
+
+  /** Renews what is known of some documents and of the ledger, with one query. */
+  async function readWindow(ids: readonly string[]): Promise<void> {
+    const found = await store.read([...ids, ledger]);
+    for (const id of ids) states.set(id, toState(found.get(id), scope));
+    if (items.some(({ position: numbered }) => numbered !== null)) reconcile(parseLedger(found.get(ledger)));
+  }
+
+  /** Meets the ledger as it is: at the expected change, ahead within this request, or another store's. */
+  function reconcile(actual: Ledger | null): void {
+    if (samePosition(actual, position)) return;
+    const last = actual === null ? -1 : items.findIndex((item) => samePosition(item.position, actual));
+    const taken = items.slice(at, last + 1).map((item, index, all) => ({
+      item,
+      outcome: actual === null ? null : outcomeAt(actual, all.length - 1 - index),
+    }));
+    if (actual === null || last < at || taken.some(({ outcome }) => outcome === null)) {
+      for (const { index, changeId } of items.slice(at)) {
+        results.set(index, { changeId, status: 'failed', error: changeError('device_forked') });
+      }
+      at = items.length;
+      position = actual;
+      return;
+    }
+    for (const { item, outcome } of taken) {
+      awaitingDocument.push({ item, outcome });
+      if (item.address === null) continue;
+      if (outcome === 'rejected') rejected.add(idOf(item.address));
+      if (outcome === 'failed') failed.add(idOf(item.address));
+      if (outcome !== 'applied' && outcome !== 'merged') continue;
+      const left = item.rejection === null && item.incoming.type === 'delete' ? 'nothing' : 'live';
+      marks.set(idOf(item.address), { left, etag: null, seq: item.position?.seq ?? null });
+    }
+    position = actual;
+    outcomes = actual.outcomes;
+    at = last + 1;
+  }
+
+  /** Rejected changes and repeats are answered with what is stored; what is not known yet is read. */
+  async function attachDocuments(): Promise<void> {
+    const unread = documentIds(awaitingDocument.map(({ item }) => item)).filter((id) => !states.has(id));
+    for (let index = 0; index < unread.length; index += READ_CHUNK) {
+      const ids = unread.slice(index, index + READ_CHUNK);
+      const found = await store.read(ids);
+      for (const id of ids) states.set(id, toState(found.get(id), scope));
+    }
+    for (const { item, outcome } of awaitingDocument) {
+      const document = item.address === null ? undefined : remoteOf(idOf(item.address), item.address);
+      if (outcome === null) {
+        const result = results.get(item.index);
+        if (result !== undefined && document !== undefined) results.set(item.index, { ...result, document });
+      } else {
+        results.set(item.index, repeatOf(item, outcome, document));
+      }
+    }
+  }
+
+  function repeatOf(
+    item: Prepared,
+    outcome: Outcome,
+    document: ReturnType<typeof toRemote> | undefined,
+  ): ChangeResult {
+    const { changeId } = item;
+    const along = document === undefined ? {} : { document };
+    if (outcome === 'rejected') {
+      return {
+        changeId,
+        status: 'rejected',
+        error: item.rejection ?? changeError('rejected_earlier'),
+        ...along,
+      };
+    }
+    const { version = null, lastModified = null } = document ?? {};
+    const asSent = outcome === 'applied' && item.address !== null && holdsOwn(item);
+    return { changeId, status: 'duplicate', outcome, version, lastModified, ...(asSent ? {} : along) };
+  }
+
+  /** Is what is stored what this change, or a later one of the same document in this request, sent? */
+  function holdsOwn(item: Prepared): boolean {
+    if (item.rejection !== null) return false;
+    const id = idOf(item.address);
+    const state = states.get(id);
+    if (state === undefined || state.kind === 'absent') return item.incoming.type === 'delete';
+    const mark = marks.get(id);
+    if (mark?.etag != null) return mark.etag === state.etag;
+    const { writer } = state;
+    return writer?.userId === userId && writer.deviceId === deviceId && writer.seq === mark?.seq;
+  }
+}
+
+const idOf = ({ collection, documentId }: Address): string => itemId(collection, documentId);
+
+const documentIds = (items: readonly Prepared[]): string[] => [
+  ...new Set(items.flatMap(({ address }) => (address === null ? [] : [idOf(address)]))),
+];
+
+/** What is not a document of ours can be replaced, and wins against nothing. */
+function toState(item: unknown, scope: string): DocumentState {
+  if (item === undefined) return { kind: 'absent' };
+  const document = parseStored(item, scope);
+  if (document !== null) return toHeld(document);
+  const { _etag: etag } = item as { _etag?: unknown };
+  return { kind: 'live', etag: typeof etag === 'string' ? etag : null, stamp: 0, writer: null, data: {} };
+}
+
+const newLedger = (id: string, scope: string, { seq, changeId }: StreamPosition, outcomes: string) => ({
+  id,
+  scope,
+  seq,
+  changeId,
+  outcomes,
+  ttl: -1,
+});
+
+/** Names a change without a number by what it is, under its own writer: nobody can take another's record away. */
+const unnumberedId = (address: Address, time: number, { userId, deviceId }: PushContext): string =>
+  createHash('sha256')
+    .update(JSON.stringify([userId, deviceId, address.collection, address.documentId, time]))
+    .digest('base64url');

@@ -1,0 +1,114 @@
+import type { Held, JsonObject } from '../conflict/index.ts';
+import { formatVersion, isJsonObject } from '../conflict/index.ts';
+import { isDocumentId, itemId, type RemoteDocument } from '../protocol/index.ts';
+import { formatDateTime, parseDateTime } from './clock.ts';
+
+/** A document as Cosmos DB holds it. `data` is null in a tombstone. */
+export interface StoredDocument {
+  readonly id: string;
+  readonly scope: string;
+  readonly collection: string;
+  readonly documentId: string;
+  readonly userId: string;
+  readonly deviceId: string;
+  readonly seq: number | null;
+  /** The gateway's stamp: UTC with milliseconds. */
+  readonly lastModified: string;
+  readonly deleted: boolean;
+  /** Seconds, or -1. Always written together with `deleted`: an undelete that left one behind would expire. */
+  readonly ttl: number;
+  readonly data: JsonObject | null;
+}
+
+/** What the store adds to every item. */
+export type Stored<T> = T & { readonly _etag: string };
+
+/** Ids that start so are the system's own: ledgers, conflict records. They are in no delta. */
+export const SYSTEM_PREFIX = '~';
+
+/** One address for a document within a scope. */
+export interface Address {
+  readonly scope: string;
+  readonly collection: string;
+  readonly documentId: string;
+}
+
+/** @param retention how long a tombstone is kept, in seconds */
+export const toStored = (address: Address, held: Held, retention: number): StoredDocument => ({
+  id: itemId(address.collection, address.documentId),
+  scope: address.scope,
+  collection: address.collection,
+  documentId: address.documentId,
+  userId: held.writer?.userId ?? '',
+  deviceId: held.writer?.deviceId ?? '',
+  seq: held.writer?.seq ?? null,
+  lastModified: formatDateTime(held.stamp),
+  deleted: held.kind === 'tombstone',
+  ttl: held.kind === 'tombstone' ? retention : -1,
+  data: held.kind === 'tombstone' ? null : held.data,
+});
+
+/**
+ * Reads an item that should be a document. What a holder of a resource token wrote is not trusted: an item that does
+ * not keep the envelope gives null, and the next valid change replaces it.
+ */
+export function parseStored(item: unknown, scope: string): Stored<StoredDocument> | null {
+  if (!isJsonObject(item)) return null;
+  const { id, collection, documentId, userId, deviceId, seq, lastModified, deleted, ttl, data, _etag } = item;
+  if (typeof collection !== 'string' || typeof documentId !== 'string' || !isDocumentId(documentId))
+    return null;
+  if (id !== itemId(collection, documentId) || item['scope'] !== scope || typeof _etag !== 'string')
+    return null;
+  if (typeof userId !== 'string' || typeof deviceId !== 'string' || typeof deleted !== 'boolean') return null;
+  if (typeof lastModified !== 'string' || parseDateTime(lastModified) === null) return null;
+  if (!deleted && !isJsonObject(data)) return null;
+  return {
+    id,
+    scope,
+    collection,
+    documentId,
+    userId,
+    deviceId,
+    seq: typeof seq === 'number' ? seq : null,
+    lastModified,
+    deleted,
+    ttl: typeof ttl === 'number' ? ttl : -1,
+    data: !deleted && isJsonObject(data) ? data : null,
+    _etag,
+  };
+}
+
+export const toHeld = (document: Stored<StoredDocument>): Held => ({
+  kind: document.deleted ? 'tombstone' : 'live',
+  etag: document._etag,
+  stamp: parseDateTime(document.lastModified) ?? 0,
+  writer: { userId: document.userId, deviceId: document.deviceId, seq: document.seq },
+  data: document.data,
+});
+
+/** A document as clients see it; `held` null: there is none. */
+export function toRemote(address: Address, held: Held | null): RemoteDocument {
+  const { scope, collection, documentId } = address;
+  if (held?.etag == null) {
+    const nothing = {
+      version: null,
+      lastModified: null,
+      deleted: true,
+      userId: null,
+      deviceId: null,
+      data: null,
+    };
+    return { scope, collection, documentId, ...nothing };
+  }
+  return {
+    scope,
+    collection,
+    documentId,
+    version: formatVersion({ etag: held.etag, stamp: held.stamp, live: held.kind === 'live' }),
+    lastModified: formatDateTime(held.stamp),
+    deleted: held.kind === 'tombstone',
+    userId: held.writer?.userId ?? null,
+    deviceId: held.writer?.deviceId ?? null,
+    data: held.kind === 'live' ? held.data : null,
+  };
+}
