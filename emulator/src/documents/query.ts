@@ -1,0 +1,219 @@
+import { queryCharge } from '../charges.ts';
+import { badRequest, CosmosError } from '../errors.ts';
+import { header, objectBody, pageSize } from '../http/context.ts';
+import type { Answer, Context } from '../http/context.ts';
+import { isObject } from '../json.ts';
+import type { JsonObject } from '../json.ts';
+import { compileQuery, planQuery } from '../query-engine.ts';
+import type { CompiledQuery, QuerySpec } from '../query-engine.ts';
+import type { ContainerState } from '../resources/catalog.ts';
+import type { DocumentRow } from '../storage/store.ts';
+import { liveness, parseStored } from './document-writer.ts';
+import { parseKeyValues } from '../partition/partition-key.ts';
+import type { QueryPlan } from '../query/index.ts';
+import { sliceOf } from './feed-slice.ts';
+import type { FeedSlice } from './feed-slice.ts';
+import { ownerHeaders } from './handlers.ts';
+import { resolvePartition } from './partition.ts';
+import { requireSession } from './session.ts';
+
+export { conditionHolds } from '../query-engine.ts';
+
+export function querySpec(context: Context): QuerySpec {
+  const { query, parameters } = objectBody(context);
+  if (typeof query !== 'string') throw badRequest("The body of a query needs a 'query' that is text.");
+  if (parameters === undefined || parameters === null) return { query, parameters: [] };
+  if (!Array.isArray(parameters)) throw badRequest("The 'parameters' of a query are a list.");
+  return {
+    query,
+    parameters: parameters.map((parameter) => {
+      if (!isObject(parameter) || typeof parameter['name'] !== 'string')
+        throw badRequest('Every parameter of a query has a name.');
+      return { name: parameter['name'], value: parameter['value'] ?? null };
+    }),
+  };
+}
+
+export function handleQuery(context: Context, container: ContainerState): Answer {
+  requireSession(container, header(context, 'x-ms-session-token'));
+  const spec = querySpec(context);
+  const query = compileQuery(spec, context.services.now);
+  const feed = sliceOf(context, container);
+  if (!feed.single && !query.streams) throw crossPartitionRefusal(spec, container);
+  const continuation = header(context, 'x-ms-continuation');
+  const page =
+    query.streams && !isSkipToken(continuation)
+      ? streamPage(context, container, feed, query, continuation)
+      : skipPage(context, container, feed, query, continuation);
+  const text = `{"_rid":"${container.model.rid}","Documents":[${page.rows.join(',')}],"_count":${page.rows.length}}`;
+  return {
+    status: 200,
+    charge: queryCharge(page.loaded, text.length),
+    body: text,
+    headers: {
+      ...ownerHeaders(container),
+      'x-ms-item-count': String(page.rows.length),
+      ...(page.continuation === undefined ? {} : { 'x-ms-continuation': page.continuation }),
+    },
+  };
+}
+
+/**
+ * What the SDKs take as the sign to merge the partitions themselves. The plan travels with the refusal for those that
+ * did not ask for it.
+ */
+function crossPartitionRefusal(spec: QuerySpec, container: ContainerState): CosmosError {
+  return new CosmosError(
+    400,
+    "Cross partition query only supports 'VALUE <AggregateFunc>' for aggregates. The query needs a plan and one request for each partition.",
+    { subStatus: 1004, details: { additionalErrorInfo: JSON.stringify(planOf(spec, container, undefined)) } },
+  );
+}
+
+function planOf(spec: QuerySpec, container: ContainerState, features: string | undefined): QueryPlan {
+  const supported = features?.split(',').map((feature) => feature.trim());
+  return planQuery(spec, container.model.key.paths, {
+    ...(supported === undefined ? {} : { supportedFeatures: supported }),
+    rangeOf: (key) => {
+      const values = parseKeyValues(key);
+      if (values?.length !== container.model.keyPaths.length)
+        return { min: '', max: 'FF', isMinInclusive: true, isMaxInclusive: false };
+      const { epk } = resolvePartition(container, values);
+      return { min: epk, max: epk, isMinInclusive: true, isMaxInclusive: true };
+    },
+  });
+}
+
+interface Page {
+  readonly rows: readonly string[];
+  readonly continuation: string | undefined;
+  readonly loaded: number;
+}
+
+const maximumAnswerBytes = 4 * 1024 * 1024;
+
+/** Where a streaming query goes on: after document `a`, and past `s` rows of document `n` if it comes next. */
+interface Position {
+  readonly a: number;
+  readonly n: number;
+  readonly s: number;
+}
+
+function streamPage(
+  context: Context,
+  container: ContainerState,
+  feed: FeedSlice,
+  query: CompiledQuery,
+  continuation: string | undefined,
+): Page {
+  const start = readToken(continuation, ['a', 'n', 's']) as Position | undefined;
+  const wanted = pageSize(context);
+  const rows: string[] = [];
+  const first = start?.a ?? 0;
+  const walk = { before: first, current: first, seen: 0, loaded: 0, exhausted: false };
+  function* documents(source: Iterable<DocumentRow>): Iterable<JsonObject> {
+    for (const row of source) {
+      walk.before = walk.current;
+      walk.current = row.no;
+      walk.seen = 0;
+      walk.loaded++;
+      yield parseStored(row.body);
+    }
+    walk.exhausted = true;
+  }
+  const source = context.services.store.documents(
+    container.model.no,
+    feed.slice,
+    liveness(container, context.services.now()),
+    first,
+  );
+  let bytes = 0;
+  let readAhead = false;
+  for (const value of query.run(documents(source))) {
+    // A query that reads everything before its first row (a subquery over the container) has no place between two
+    // documents; its pages count rows instead.
+    if (rows.length === 0) readAhead = walk.exhausted;
+    walk.seen++;
+    if (walk.current === start?.n && walk.seen <= start.s) continue;
+    const text = JSON.stringify(value);
+    if (rows.length > 0 && (rows.length >= wanted || bytes + text.length > maximumAnswerBytes)) {
+      const position: Position = { a: walk.before, n: walk.current, s: walk.seen - 1 };
+      const skip = { o: rows.length };
+      return { rows, loaded: walk.loaded, continuation: JSON.stringify(readAhead ? skip : position) };
+    }
+    rows.push(text);
+    bytes += text.length;
+  }
+  return { rows, loaded: walk.loaded, continuation: undefined };
+}
+
+const isSkipToken = (continuation: string | undefined): boolean => continuation?.startsWith('{"o"') === true;
+
+/** Any other query runs anew for every page and leaves out the rows of the pages before. */
+function skipPage(
+  context: Context,
+  container: ContainerState,
+  feed: FeedSlice,
+  query: CompiledQuery,
+  continuation: string | undefined,
+): Page {
+  const skip = (readToken(continuation, ['o']) as { o: number } | undefined)?.o ?? 0;
+  let loaded = 0;
+  function* documents(): Iterable<JsonObject> {
+    const source = context.services.store.documents(
+      container.model.no,
+      feed.slice,
+      liveness(container, context.services.now()),
+      0,
+    );
+    for (const row of source) {
+      loaded++;
+      yield parseStored(row.body);
+    }
+  }
+  const page = cutRows(query.run(documents()), skip, pageSize(context));
+  return { ...page, loaded };
+}
+
+/** Rows from `skip` on, as many as fit one page, with the place to go on. */
+export function cutRows(
+  values: Iterable<unknown>,
+  skip: number,
+  wanted: number,
+): { rows: string[]; continuation: string | undefined } {
+  const rows: string[] = [];
+  let index = 0;
+  let bytes = 0;
+  for (const value of values) {
+    if (index++ < skip) continue;
+    const text = JSON.stringify(value);
+    if (rows.length > 0 && (rows.length >= wanted || bytes + text.length > maximumAnswerBytes))
+      return { rows, continuation: JSON.stringify({ o: skip + rows.length }) };
+    rows.push(text);
+    bytes += text.length;
+  }
+  return { rows, continuation: undefined };
+}
+
+export function readToken(text: string | undefined, names: readonly string[]): unknown {
+  if (text === undefined) return undefined;
+  let token: unknown;
+  try {
+    token = JSON.parse(text);
+  } catch {
+    token = undefined;
+  }
+  if (
+    !isObject(token) ||
+    !names.every((name) => Number.isSafeInteger(isObject(token) ? token[name] : undefined))
+  )
+    throw badRequest(`The continuation token ${text.slice(0, 100)} is not one of this query.`);
+  return token;
+}
+
+/** The plan is cut to what the client says it can do; the service refuses a query that needs more. */
+export function handleQueryPlan(context: Context, container: ContainerState): Answer {
+  const features = header(context, 'x-ms-cosmos-supported-query-features');
+  const plan = planOf(querySpec(context), container, features);
+  return { status: 200, charge: 1, body: JSON.stringify(plan), headers: ownerHeaders(container) };
+}

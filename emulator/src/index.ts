@@ -1,0 +1,109 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { FaultPlan } from './http/faults.ts';
+import type { FaultControl } from './http/faults.ts';
+import { RequestLog } from './http/request-log.ts';
+import type { RequestLogView } from './http/request-log.ts';
+import { createCosmosServer } from './http/server.ts';
+import { Catalog } from './resources/catalog.ts';
+import { SqliteStore } from './storage/sqlite-store.ts';
+import type { Store } from './storage/store.ts';
+import { conditionHolds } from './documents/query.ts';
+
+export type { Fault, FaultAction, FaultControl } from './http/faults.ts';
+export type { RequestLogView, RequestRecord } from './http/request-log.ts';
+export type { Operation, Resource } from './http/route.ts';
+
+export interface EmulatorOptions {
+  /** 0 or absent: a free port. */
+  port?: number;
+  /** Loopback only; default 127.0.0.1. */
+  host?: string;
+  /** Path of the SQLite file; absent: everything is in memory and gone with the process. */
+  data?: string;
+  /** Master key in base64; absent: a random one, kept in the data file. */
+  key?: string;
+  /** Milliseconds since the epoch. Everything that tells time uses it: expiry, time to live, _ts, date skew. */
+  now?: () => number;
+  /** full (default): an acknowledged write is on disk. normal: it survives a crash of the process, not of the machine. */
+  durability?: 'full' | 'normal';
+  /** Physical partitions of a new container; default 1. */
+  partitions?: number;
+}
+
+export interface Emulator {
+  /** http://127.0.0.1:PORT/ */
+  readonly endpoint: string;
+  /** The master key in base64. */
+  readonly key: string;
+  /** The last requests, oldest first. */
+  readonly requests: RequestLogView;
+  readonly faults: FaultControl;
+  /** Ends every connection and closes the store; leaves no handle open. */
+  dispose(): Promise<void>;
+}
+
+const loopback: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/** Starts the emulator. Resolves when it takes requests. */
+export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
+  const host = options.host ?? '127.0.0.1';
+  if (!loopback.has(host))
+    throw new Error(`The emulator binds loopback addresses only, and ${host} is none.`);
+  const now = options.now ?? Date.now;
+  const store = new SqliteStore(options.data ?? ':memory:', options.durability ?? 'full');
+  try {
+    const masterKey = Buffer.from(masterKeyOf(store, options.key), 'base64');
+    const catalog = new Catalog({ store, now, random: randomBytes, partitions: options.partitions ?? 1 });
+    const log = new RequestLog();
+    const faults = new FaultPlan();
+    let endpoint = '';
+    const keys = {
+      master: masterKey,
+      readOnly: createHmac('sha512', masterKey).update('read-only key').digest(),
+    };
+    const services = {
+      store,
+      catalog,
+      now,
+      keys,
+      masterKey,
+      holds: conditionHolds,
+      endpoint: () => endpoint,
+    };
+    const server = createCosmosServer({ services, log, faults });
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(options.port ?? 0, host, resolve);
+    });
+    const { port } = server.address() as AddressInfo;
+    endpoint = `http://${host.includes(':') ? `[${host}]` : host}:${port}/`;
+    return {
+      endpoint,
+      key: masterKey.toString('base64'),
+      requests: log,
+      faults,
+      dispose: () =>
+        new Promise((resolve, reject) => {
+          server.close((error) => {
+            store.close();
+            if (error === undefined) resolve();
+            else reject(error);
+          });
+          server.closeAllConnections();
+        }),
+    };
+  } catch (error) {
+    store.close();
+    throw error;
+  }
+}
+
+/** The key given, the one kept from the last start, or a new one; kept for the next start. */
+function masterKeyOf(store: Store, given: string | undefined): string {
+  const key = given ?? store.setting('masterKey') ?? randomBytes(64).toString('base64');
+  if (Buffer.from(key, 'base64').length < 16)
+    throw new Error('The master key is base64 of at least 16 bytes.');
+  store.transaction(() => store.saveSetting('masterKey', key));
+  return key;
+}
