@@ -12,6 +12,11 @@ import type { ContainerState } from './catalog.ts';
 /** A link has to stay under this many characters. */
 const maximumLink = 255;
 
+const MODES: ReadonlyMap<string, 'All' | 'Read'> = new Map([
+  ['all', 'All'],
+  ['read', 'Read'],
+]);
+
 interface Scope {
   readonly container: ContainerState;
   readonly document: string | null;
@@ -20,9 +25,11 @@ interface Scope {
 
 /** Checks a permission's definition and resolves what it is for. */
 export function readScope(services: Services, body: JsonObject): Scope & { readonly mode: 'All' | 'Read' } {
-  const { permissionMode: mode, resource, resourcePartitionKey } = body;
-  if (mode !== 'All' && mode !== 'Read')
-    throw badRequest(`The permission mode ${JSON.stringify(mode)} is none of All and Read.`);
+  const { permissionMode, resource, resourcePartitionKey } = body;
+  // The SDK's own constants are in lower case, the documentation's in capitals.
+  const mode = MODES.get(String(permissionMode).toLowerCase());
+  if (mode === undefined)
+    throw badRequest(`The permission mode ${JSON.stringify(permissionMode)} is none of All and Read.`);
   if (typeof resource !== 'string' || resource === '' || resource.length > maximumLink)
     throw badRequest(`A permission needs a resource link of at most ${maximumLink} characters.`);
   const parts = resource.split('/').filter((part) => part !== '');
