@@ -13,8 +13,23 @@ const notProduction = 'Development code: nothing that ships may import it.';
 const development = outside(notProduction, 'emulator', 'local', 'test', 'bench', 'scripts');
 const noCosmos = packages('Only shared/cosmos talks to Cosmos DB.', '@azure/cosmos');
 const pure = [
-  ...packages('shared/protocol and shared/conflict are pure: they also run in a browser.', 'node:', '@azure/', 'jose', 'ajv'),
-  ...outside('The pure folders import only each other.', 'auth', 'tokens', 'sync', 'cosmos', 'http', 'telemetry', 'functions'),
+  ...packages(
+    'shared/protocol and shared/conflict are pure: they also run in a browser.',
+    'node:',
+    '@azure/',
+    'jose',
+    'ajv',
+  ),
+  ...outside(
+    'The pure folders import only each other.',
+    'auth',
+    'tokens',
+    'sync',
+    'cosmos',
+    'http',
+    'telemetry',
+    'functions',
+  ),
 ];
 
 const restrict = (files, patterns, ignores = []) => ({
@@ -31,28 +46,57 @@ export default tseslint.config(
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
     rules: {
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/consistent-type-definitions': 'off',
       '@typescript-eslint/dot-notation': 'off',
       '@typescript-eslint/prefer-nullish-coalescing': ['error', { ignorePrimitives: { string: true } }],
-      'no-restricted-syntax': ['error', { selector: 'ExportDefaultDeclaration', message: 'Use a named export.' }],
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'ExportDefaultDeclaration', message: 'Use a named export.' },
+      ],
     },
   },
-  restrict(['functions/**/*.ts'], [...development, ...noCosmos, ...outside('The app does not use the SDK.', 'client')]),
+  restrict(
+    ['functions/**/*.ts'],
+    [...development, ...noCosmos, ...outside('The app does not use the SDK.', 'client')],
+  ),
   restrict(
     ['shared/**/*.ts'],
-    [...development, ...noCosmos, ...outside('shared is used by functions, not the other way.', 'functions', 'client')],
+    [
+      ...development,
+      ...noCosmos,
+      ...outside('shared is used by functions, not the other way.', 'functions', 'client'),
+    ],
     ['shared/cosmos/**', 'shared/protocol/**', 'shared/conflict/**'],
   ),
-  restrict(['shared/cosmos/**/*.ts'], [...development, ...outside('shared does not import these.', 'functions', 'client')]),
+  restrict(
+    ['shared/cosmos/**/*.ts'],
+    [...development, ...outside('shared does not import these.', 'functions', 'client')],
+  ),
   restrict(['shared/protocol/**/*.ts', 'shared/conflict/**/*.ts'], [...development, ...pure]),
-  restrict(['client/src/**/*.ts'], [
-    ...development,
-    ...outside('The client uses only shared/protocol and shared/conflict.', 'functions', 'shared/(?!protocol/|conflict/).+'),
-  ]),
-  restrict(['emulator/src/**/*.ts'], outside('The emulator stands alone.', 'functions', 'shared', 'client', 'local', 'test')),
+  restrict(
+    ['client/src/**/*.ts'],
+    [
+      ...development,
+      ...outside(
+        'The client uses only shared/protocol and shared/conflict.',
+        'functions',
+        'shared/(?!protocol/|conflict/).+',
+      ),
+    ],
+  ),
+  restrict(
+    ['emulator/src/**/*.ts'],
+    outside('The emulator stands alone.', 'functions', 'shared', 'client', 'local', 'test'),
+  ),
   {
     files: ['**/test/**/*.ts'],
     languageOptions: { globals: { describe: 'readonly', it: 'readonly', expect: 'readonly' } },

@@ -1,7 +1,11 @@
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
-  testMatch: ['<rootDir>/test/**/*.test.ts', '<rootDir>/client/test/**/*.test.ts', '<rootDir>/emulator/test/**/*.test.ts'],
+  testMatch: [
+    '<rootDir>/test/**/*.test.ts',
+    '<rootDir>/client/test/**/*.test.ts',
+    '<rootDir>/emulator/test/**/*.test.ts',
+  ],
   // Types are checked by `npm run check`; here they are only removed. jose and typebox ship ES modules only,
   // which Jest's CommonJS runtime cannot load as they are.
   transform: {

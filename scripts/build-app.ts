@@ -1,0 +1,37 @@
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+
+/**
+ * Writes the app as it ships, to `dist/app`: host.json, package.json and one CommonJS bundle with its source map.
+ *
+ * @param root folder of this repository
+ * @returns the size of the bundle in bytes
+ */
+export async function buildApp(root: string): Promise<number> {
+  const out = join(root, 'dist', 'app');
+  await rm(out, { recursive: true, force: true });
+  await mkdir(out, { recursive: true });
+  await build({
+    entryPoints: [join(root, 'functions', 'main.ts')],
+    outfile: join(out, 'main.cjs'),
+    bundle: true,
+    platform: 'node',
+    target: 'node22',
+    format: 'cjs',
+    minify: true,
+    keepNames: true,
+    sourcemap: 'linked',
+    sourcesContent: false,
+    legalComments: 'none',
+    // The Functions host supplies this module at run time.
+    external: ['@azure/functions-core'],
+    logLevel: 'warning',
+  });
+  await writeFile(join(out, 'host.json'), await readFile(join(root, 'host.json')));
+  await writeFile(
+    join(out, 'package.json'),
+    `${JSON.stringify({ name: 'tidemark-app', private: true, type: 'commonjs', main: 'main.cjs' }, null, 2)}\n`,
+  );
+  return (await stat(join(out, 'main.cjs'))).size;
+}
