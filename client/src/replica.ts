@@ -44,6 +44,8 @@ export interface Rejected {
  */
 export class Replica {
   readonly rejected: Rejected[] = [];
+  /** What the user had written in scopes that are no longer granted; null: had deleted. */
+  readonly setAside: { readonly address: Address; readonly data: JsonObject | null }[] = [];
   readonly #options: ReplicaOptions;
   readonly #rows = new Map<string, { readonly address: Address; row: Row }>();
   #deviceId: string;
@@ -124,29 +126,38 @@ export class Replica {
   take(sent: SyncRequest, response: SyncResponse): boolean {
     for (const scope of response.resync) this.#brought.set(scope, new Set());
     let forked = false;
-    response.results.forEach((result, index) => {
+    for (const [index, result] of response.results.entries()) {
       const change = sent.changes?.[index];
-      if (change?.scope === undefined) return;
-      const { scope, collection, documentId } = change;
+      if (change?.scope === undefined || change.changeId === undefined) continue;
+      const { scope, collection, documentId, changeId } = change;
       const entry = this.#rows.get(keyOf({ scope, collection, documentId }));
       // An answer to a request that was given up meanwhile says nothing about the change in flight now.
-      if (entry?.row.inFlight?.changeId === undefined || entry.row.inFlight.changeId !== change.changeId)
-        return;
+      if (entry?.row.inFlight?.changeId !== changeId) continue;
       forked ||= result.error?.code === 'device_forked';
       if (result.status === 'rejected') this.rejected.push({ change, result });
       entry.row = answer(entry.row, result);
-      this.#brought.get(entry.address.scope)?.add(keyOf(entry.address));
-    });
+      this.#brought.get(scope)?.add(keyOf(entry.address));
+    }
     for (const document of response.delta.documents) {
       const key = keyOf(document);
       this.#set(document, receive(this.#row(document), document));
       this.#brought.get(document.scope)?.add(key);
     }
+    this.#dropLostScopes(response.scopes);
     this.#checkpoints = response.checkpoints;
     this.#streams = response.streams;
     if (!response.delta.hasMore) this.#finishResync();
     if (forked) this.#startOver();
     return response.delta.hasMore || [...this.#rows.values()].some(({ row }) => row.dirty !== null);
+  }
+
+  /** Scopes that the user may no longer see leave the device; edits that wait there are set aside. */
+  #dropLostScopes(granted: readonly string[]): void {
+    for (const [key, { address, row }] of this.#rows) {
+      if (granted.includes(address.scope)) continue;
+      if (isPending(row)) this.setAside.push({ address, data: row.data });
+      this.#rows.delete(key);
+    }
   }
 
   /** At the end of a resync, what it did not bring is gone; pending edits stay. */

@@ -11,29 +11,33 @@ import {
 } from '../sync/store.ts';
 import { readFailure, toUnavailable } from './failure.ts';
 
+/** Header of the service that names the container which answered, by its resource id. */
+const CONTAINER_RID = 'x-ms-content-path';
+
 /** The container `documents` as the sync domain sees it. */
 export function createDocumentStore(open: () => Promise<Container>): DocumentStore {
   let incarnation: Promise<string> | undefined;
+  const read = async (): Promise<string> => {
+    const container = await open();
+    const { resource } = await attempt('reading the container', () => container.read());
+    return resource?._rid ?? '';
+  };
   return {
-    /**
-     * The container's resource id. Read once for each process: it is a metadata request, and those are scarce. A
-     * container that is recreated while the process runs is noticed by the continuation, which no longer fits.
-     */
+    /** The container's resource id. Read once for each process: it is a metadata request, and those are scarce. */
     incarnation: () => {
-      incarnation ??= readIncarnation(open).catch((error: unknown) => {
+      incarnation ??= read().catch((error: unknown) => {
         incarnation = undefined;
         throw error;
       });
       return incarnation;
     },
-    open: (scope, session, meter) => openScope(open, scope, session, meter),
+    open: (scope, session, meter) =>
+      openScope(open, scope, session, meter, async (seen) => {
+        if (seen === (await incarnation)) return;
+        incarnation = undefined;
+        throw new Unavailable('The container was replaced by another one of its name.');
+      }),
   };
-}
-
-async function readIncarnation(open: () => Promise<Container>): Promise<string> {
-  const container = await open();
-  const { resource } = await attempt('reading the container', () => container.read());
-  return resource?._rid ?? '';
 }
 
 function openScope(
@@ -41,6 +45,8 @@ function openScope(
   scope: string,
   given: string | null,
   meter: Meter,
+  /** Told the resource id of the container that answered. */
+  checkIncarnation: (seen: string) => Promise<void>,
 ): ScopeStore {
   /** Never lowered: the store's answers carry a token at least as new as the one they were asked with. */
   let session = given;
@@ -115,6 +121,8 @@ function openScope(
         throw toUnavailable(error, 'reading the change feed');
       }
       count(1, page.requestCharge, page.sessionToken);
+      const { [CONTAINER_RID]: rid } = page.headers as Record<string, unknown>;
+      if (typeof rid === 'string') await checkIncarnation(rid);
       return {
         items: page.result,
         continuation: page.etag,

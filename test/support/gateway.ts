@@ -1,0 +1,129 @@
+import { CosmosClient, type Container } from '@azure/cosmos';
+import { startEmulator, type Emulator } from '../../emulator/src/index.ts';
+import { DATABASE, provision } from '../../local/provision.ts';
+import { encodeName, type Identity } from '../../shared/auth/identity.ts';
+import { DOCUMENTS } from '../../shared/cosmos/containers.ts';
+import { openCosmos } from '../../shared/cosmos/client.ts';
+import { createDocumentStore } from '../../shared/cosmos/document-store.ts';
+import type { SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
+import { parseSyncConfig } from '../../shared/sync/sync-config.ts';
+import { sync, type SyncSettings } from '../../shared/sync/sync.ts';
+
+export const DAY = 86_400_000;
+
+/** The sync domain in this process, on a real emulator through the real SDK. */
+export interface Gateway {
+  readonly emulator: Emulator;
+  /** The container, opened with the master key. */
+  readonly container: Container;
+  /** One sync of a user, as it would arrive over HTTP: the body goes through JSON. */
+  readonly sync: (user: string, body: object, settings?: Partial<SyncSettings>) => Promise<SyncResponse>;
+  /** Everything that is stored in a scope, system items included. */
+  readonly items: (scope?: string) => Promise<Record<string, unknown>[]>;
+  readonly dispose: () => Promise<void>;
+}
+
+export const identityOf = (user: string, shared: readonly string[] = []): Identity => {
+  const userId = encodeName(user) ?? '';
+  return { userId, claimedId: user, ownScope: `user:${userId}`, scopes: [`user:${userId}`, ...shared] };
+};
+
+export const CONFIG = parseSyncConfig({
+  collections: { items: {}, notes: {}, visits: { scope: 'facility' } },
+  sharedScopes: { facility: 'facilities' },
+});
+
+const SETTINGS: SyncSettings = {
+  config: CONFIG,
+  epoch: '1',
+  retention: 90 * 86_400,
+  deadline: 60_000,
+  interval: 300_000,
+};
+
+/** @param scopes the shared scopes of every user */
+export async function startGateway(
+  options: { scopes?: readonly string[]; data?: string } = {},
+): Promise<Gateway> {
+  const emulator = await startEmulator(options.data === undefined ? {} : { data: options.data });
+  await provision(emulator.endpoint, emulator.key);
+  const client = openCosmos(emulator.endpoint, { key: emulator.key });
+  const admin = new CosmosClient({ endpoint: emulator.endpoint, key: emulator.key });
+  const store = createDocumentStore(() => Promise.resolve(client.database(DATABASE).container(DOCUMENTS)));
+  const container = admin.database(DATABASE).container(DOCUMENTS);
+  return {
+    emulator,
+    container,
+    sync: (user, body, settings) =>
+      sync(JSON.parse(JSON.stringify(body)), identityOf(user, options.scopes), {
+        store,
+        settings: { ...SETTINGS, ...settings },
+        now: Date.now,
+        onMalformed: () => undefined,
+      }),
+    items: async (scope = 'user:alice') => {
+      const { resources } = await container.items
+        .query<Record<string, unknown>>('SELECT * FROM c', { partitionKey: scope, maxItemCount: -1 })
+        .fetchAll();
+      return resources;
+    },
+    dispose: async () => {
+      client.dispose();
+      admin.dispose();
+      await emulator.dispose();
+    },
+  };
+}
+
+/** Makes `Date` stand still at a time that a test moves; timers and sockets go on. */
+export function freezeTime(at = Date.parse('2026-11-22T10:00:00.000Z')): void {
+  jest.useFakeTimers({
+    now: at,
+    doNotFake: [
+      'hrtime',
+      'nextTick',
+      'performance',
+      'queueMicrotask',
+      'setImmediate',
+      'clearImmediate',
+      'setInterval',
+      'clearInterval',
+      'setTimeout',
+      'clearTimeout',
+    ],
+  });
+}
+
+export const advanceTime = (milliseconds: number): void => {
+  jest.setSystemTime(Date.now() + milliseconds);
+};
+
+/** A change as a client sends it, with what the test leaves open filled in. */
+export function change(documentId: string, seq: number, fields: Record<string, unknown> = {}) {
+  return {
+    changeId: `c${seq}`,
+    seq,
+    type: 'upsert',
+    collection: 'items',
+    documentId,
+    baseVersion: null,
+    lastModified: new Date(Date.now()).toISOString(),
+    ...(fields['type'] === 'delete' ? {} : { data: { value: documentId } }),
+    ...fields,
+  };
+}
+
+/** A request of a device; `claim` is where it believes its ledger to stand. */
+export const request = (
+  deviceId: string,
+  changes: readonly object[] = [],
+  claim: { seq: number; changeId: string } | null = null,
+  fields: Partial<SyncRequest> = {},
+) => ({
+  protocol: 1,
+  deviceId,
+  clientTime: new Date(Date.now()).toISOString(),
+  streams: { 'user:alice': claim },
+  changes,
+  ...fields,
+});
