@@ -230,7 +230,7 @@ export async function push(
         results.set(index, { changeId, status: 'failed', error: changeError('device_forked') });
       }
       at = items.length;
-      position = actual;
+      position = positionOf(actual);
       return;
     }
     for (const { item, outcome } of taken) {
@@ -242,7 +242,7 @@ export async function push(
       const left = item.rejection === null && item.incoming.type === 'delete' ? 'nothing' : 'live';
       marks.set(idOf(item.address), { left, etag: null, seq: item.position?.seq ?? null });
     }
-    position = actual;
+    position = positionOf(actual);
     outcomes = actual.outcomes;
     at = last + 1;
   }
@@ -298,6 +298,9 @@ export async function push(
     return writer?.userId === userId && writer.deviceId === deviceId && writer.seq === mark?.seq;
   }
 }
+
+const positionOf = (ledger: Ledger | null): StreamPosition | null =>
+  ledger === null ? null : { seq: ledger.seq, changeId: ledger.changeId };
 
 const idOf = ({ collection, documentId }: Address): string => itemId(collection, documentId);
 
