@@ -1,6 +1,7 @@
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
+  globalSetup: '<rootDir>/test/support/global-setup.ts',
   testMatch: [
     '<rootDir>/test/**/*.test.ts',
     '<rootDir>/client/test/**/*.test.ts',

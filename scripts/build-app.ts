@@ -1,16 +1,18 @@
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 
 /**
  * Writes the app as it ships, to `dist/app`: host.json, package.json and one CommonJS bundle with its source map.
+ * The files are made aside and moved in one by one, so that a host that starts meanwhile finds a whole app.
  *
  * @param root folder of this repository
  * @returns the size of the bundle in bytes
  */
 export async function buildApp(root: string): Promise<number> {
-  const out = join(root, 'dist', 'app');
-  await rm(out, { recursive: true, force: true });
+  const app = join(root, 'dist', 'app');
+  const out = `${app}.${process.pid}`;
+  await mkdir(app, { recursive: true });
   await mkdir(out, { recursive: true });
   await build({
     entryPoints: [join(root, 'functions', 'main.ts')],
@@ -33,5 +35,10 @@ export async function buildApp(root: string): Promise<number> {
     join(out, 'package.json'),
     `${JSON.stringify({ name: 'tidemark-app', private: true, type: 'commonjs', main: 'main.cjs' }, null, 2)}\n`,
   );
-  return (await stat(join(out, 'main.cjs'))).size;
+  const files = await readdir(out);
+  for (const name of files) await rename(join(out, name), join(app, name));
+  const stale = (await readdir(app)).filter((name) => !files.includes(name));
+  for (const name of stale) await rm(join(app, name), { recursive: true, force: true });
+  await rm(out, { recursive: true, force: true });
+  return (await stat(join(app, 'main.cjs'))).size;
 }
