@@ -1,4 +1,4 @@
-import { compareValues, finite, keyOf } from './values.ts';
+import { compareValues, keyOf } from './values.ts';
 import type { Json, Value } from './values.ts';
 
 /** Gathers the values of one aggregate over one group. */
@@ -37,8 +37,8 @@ class Sum implements Accumulator {
 
   result(): Value {
     if (!this.#valid) return undefined;
-    if (!this.#average) return finite(this.#sum);
-    return this.#count === 0 ? undefined : finite(this.#sum / this.#count);
+    if (!this.#average) return this.#sum;
+    return this.#count === 0 ? undefined : this.#sum / this.#count;
   }
 }
 

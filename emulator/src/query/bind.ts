@@ -210,6 +210,9 @@ class Binder {
     switch (select.kind) {
       case 'star': {
         const slot = sources[0]?.slot;
+        if (sources.length === 0) {
+          throw new QueryError('SC2040', "'SELECT *' is not valid if FROM clause is omitted.", select);
+        }
         if (sources.length !== 1 || slot === undefined) {
           throw new QueryError('SC2040', "'SELECT *' is only valid with a single input set.", select);
         }
@@ -362,6 +365,8 @@ class Binder {
       }
       return { kind: 'slot', slot };
     }
+    const number = NUMBERS.get(expression.name);
+    if (number !== undefined) return { kind: 'constant', value: number };
     throw new QueryError('SC2001', `Identifier '${expression.name}' could not be resolved.`, expression);
   }
 
@@ -386,7 +391,11 @@ class Binder {
     if (count < found.minimum || count > found.maximum) {
       const expected =
         found.minimum === found.maximum ? `${found.minimum}` : `${found.minimum} to ${found.maximum}`;
-      throw new QueryError('SC2000', `The ${name.text} function takes ${expected} argument(s).`, expression);
+      throw new QueryError(
+        'SC2000',
+        `The ${name.text.toUpperCase()} function requires ${expected} argument(s).`,
+        expression,
+      );
     }
     const list = expression.arguments.map((argument) => this.#expression(argument, scope));
     return { kind: 'call', name: name.text.toUpperCase(), function: found, arguments: list, at: expression };
@@ -400,7 +409,7 @@ class Binder {
       throw new QueryError('SC2000', message, expression);
     }
     if (!argument || expression.arguments.length > 1) {
-      throw new QueryError('SC2000', `The ${folded.name} function takes 1 argument(s).`, expression);
+      throw new QueryError('SC2000', `The ${folded.name} function requires 1 argument(s).`, expression);
     }
     scope.grouped = undefined;
     const bound = this.#expression(argument, scope);
@@ -410,6 +419,12 @@ class Binder {
     return { kind: 'slot', slot };
   }
 }
+
+/** Names that mean numbers, where no input set has them (documentation, ToString). */
+const NUMBERS: ReadonlyMap<string, number> = new Map([
+  ['NaN', NaN],
+  ['Infinity', Infinity],
+]);
 
 const isString = (value: unknown): value is string => typeof value === 'string';
 

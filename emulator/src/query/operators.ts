@@ -1,5 +1,5 @@
 import type { BinaryOperator, UnaryOperator } from './syntax.ts';
-import { equal, finite, order } from './values.ts';
+import { equal, order } from './values.ts';
 import type { Value } from './values.ts';
 
 type Unary = (value: Value) => Value;
@@ -13,7 +13,7 @@ const ofNumber =
 const ofNumbers =
   (apply: (a: number, b: number) => number): Binary =>
   (left, right) =>
-    typeof left === 'number' && typeof right === 'number' ? finite(apply(left, right)) : undefined;
+    typeof left === 'number' && typeof right === 'number' ? apply(left, right) : undefined;
 
 const ordered =
   (holds: (order: number) => boolean): Binary =>

@@ -6,7 +6,7 @@ import { ArgumentError } from './functions/define.ts';
 import type { FunctionContext } from './functions/define.ts';
 import { likePattern } from './functions/patterns.ts';
 import { binaryOperator, unaryOperator } from './operators.ts';
-import { compareValues, equal, keyOf, order, propertyOf, setProperty, typeRank } from './values.ts';
+import { compareValues, equal, keyOf, order, propertyOf, setProperty, storable } from './values.ts';
 import type { Json, JsonObject, Value } from './values.ts';
 
 /** What expressions are evaluated in: one frame per run, whose slots hold the current row of each input set. */
@@ -37,7 +37,8 @@ export function compile(
 
 function compileQuery(query: BoundQuery): Rows {
   const scan = compileScan(query);
-  const project = evaluator(query.project);
+  const select = evaluator(query.project);
+  const project: Evaluate = (frame) => storable(select(frame));
   let rows: Rows;
   if (query.grouping) rows = grouped(query.grouping, scan, project);
   else if (query.orderBy.length > 0) rows = sorted(query.orderBy, scan, project);
@@ -267,7 +268,7 @@ function evaluator(bound: Bound): Evaluate {
     }
     case 'array': {
       const items = bound.items.map(evaluator);
-      return (frame) => items.map((item) => item(frame)).filter((item) => item !== undefined);
+      return (frame) => items.map((item) => storable(item(frame))).filter((item) => item !== undefined);
     }
     case 'object': {
       const properties = bound.properties.map(({ name, value }) => ({ name, value: evaluator(value) }));
@@ -338,19 +339,17 @@ function between(value: Value, low: Value, high: Value): boolean | undefined {
 
 /** `value = a OR value = b OR …`, three-valued; constants are looked up, not compared one by one. */
 function membership(value: Evaluate, list: readonly Bound[]): Evaluate {
-  const constants = new Map<string, Value>();
+  const constants = new Set<string>();
   const others: Evaluate[] = [];
   for (const item of list) {
-    if (item.kind === 'constant') constants.set(keyOf(item.value), item.value);
+    if (item.kind === 'constant' && item.value !== undefined) constants.add(keyOf(item.value));
     else others.push(evaluator(item));
   }
-  const ranks = new Map([...constants.values()].map((constant) => [typeRank(constant), constant]));
   return (frame) => {
     const searched = value(frame);
     if (searched === undefined) return undefined;
     if (constants.has(keyOf(searched))) return true;
-    // One constant of each type tells whether comparing with that type is defined.
-    let known = [...ranks.values()].every((constant) => equal(searched, constant) !== undefined);
+    let known = true;
     for (const other of others) {
       const same = equal(searched, other(frame));
       if (same === true) return true;

@@ -206,33 +206,28 @@ class Translator {
     return this.#compare(path, wanted ? operator : OPPOSITE[operator], right.value);
   }
 
-  /** Where the operator is true: of values of one type, and for `!=` with null of any two types that differ. */
+  /** Where the operator is true. Across types `!=` holds and the orders do not. */
   #compare(path: Path, operator: Comparison, constant: Value): Condition | undefined {
-    const type = this.#type(path);
     if (constant === undefined) return NEVER;
-    if (constant === null) {
-      if (operator === '!=') return plain(`${type} <> 'null'`);
-      return operator === '<' || operator === '>' ? NEVER : plain(`${type} = 'null'`);
+    const type = this.#type(path);
+    if (operator === '!=') {
+      const same = this.#compare(path, '=', constant);
+      if (same?.exact) return { ...same, sql: `(${type} IS NOT NULL AND NOT ${same.sql})` };
+      return same && { ...plain(`${type} IS NOT NULL`), exact: false };
     }
+    if (constant === null) return operator === '<' || operator === '>' ? NEVER : plain(`(${type} = 'null')`);
     if (typeof constant === 'boolean') {
-      const matching = [false, true]
-        .filter((value) => holds(operator, Number(value) - Number(constant)))
-        .map(String);
-      return isOneOf(type, operator === '!=' ? [...matching, 'null'] : matching);
+      const matching = [false, true].filter((value) => holds(operator, Number(value) - Number(constant)));
+      return isOneOf(type, matching.map(String));
     }
     if (typeof constant === 'object') {
-      if (operator !== '=' && operator !== '!=') return NEVER;
-      const types = [Array.isArray(constant) ? 'array' : 'object', ...(operator === '!=' ? ['null'] : [])];
-      return { ...isOneOf(type, types), exact: false };
+      if (operator !== '=') return NEVER;
+      return { ...isOneOf(type, [Array.isArray(constant) ? 'array' : 'object']), exact: false };
     }
     if (!isExact(constant)) return undefined;
     const sameType = typeof constant === 'string' ? "= 'text'" : NUMBER;
-    const sql = `(${this.#value(path)} ${operator === '!=' ? '<>' : operator} ? AND ${type} ${sameType})`;
-    return {
-      sql: operator === '!=' ? `(${sql} OR ${type} = 'null')` : sql,
-      parameters: [constant],
-      exact: true,
-    };
+    const sql = `(${this.#value(path)} ${operator} ? AND ${type} ${sameType})`;
+    return { sql, parameters: [constant], exact: true };
   }
 
   #membership({ value, list }: Bound & { kind: 'in' }, wanted: boolean): Condition | undefined {
@@ -360,12 +355,10 @@ function successor(prefix: string): string | undefined {
 
 const isComparison = (operator: string): operator is Comparison => Object.hasOwn(OPPOSITE, operator);
 
-function holds(operator: Comparison, difference: number): boolean {
+function holds(operator: Exclude<Comparison, '!='>, difference: number): boolean {
   switch (operator) {
     case '=':
       return difference === 0;
-    case '!=':
-      return difference !== 0;
     case '<':
       return difference < 0;
     case '<=':
@@ -380,7 +373,7 @@ function holds(operator: Comparison, difference: number): boolean {
 const plain = (sql: string): Condition => ({ sql, parameters: [], exact: true });
 
 function isOneOf(type: string, types: readonly string[]): Condition {
-  return types.length === 0 ? NEVER : plain(`${type} IN (${types.map((text) => `'${text}'`).join(', ')})`);
+  return types.length === 0 ? NEVER : plain(`(${type} IN (${types.map((text) => `'${text}'`).join(', ')}))`);
 }
 
 function join(operator: ' AND ' | ' OR ', conditions: readonly Condition[]): Condition {

@@ -33,7 +33,8 @@ export function propertyOf(value: Value, name: string): Value {
 }
 
 /** Sets a property even where its name is `__proto__`. Undefined values leave no property. */
-export function setProperty(target: JsonObject, name: string, value: Value): void {
+export function setProperty(target: JsonObject, name: string, given: Value): void {
+  const value = storable(given);
   if (value === undefined) return;
   if (name === '__proto__') {
     Object.defineProperty(target, name, { value, writable: true, enumerable: true, configurable: true });
@@ -100,15 +101,16 @@ export function sameValue(a: Value, b: Value): boolean {
 }
 
 /**
- * The `=` operator. Undefined where an operand is undefined or the types differ (the documentation's table of
- * equality comparisons), with one exception that its table misses and the service's clients rely on:
- * `c.x != null` is true for every defined value that is not null, so null compares with every type.
+ * The `=` operator: undefined where an operand is undefined, else whether both are the same.
+ *
+ * The documentation's table of equality comparisons says undefined for operands of different types too. The service
+ * does not do so: `c.x != null` holds for every defined value that is not null (Microsoft's EF Core provider writes
+ * all its null checks so), and the interpreter with which Microsoft checks the service's answers
+ * (azure-cosmos-dotnet-v3, OfflineEngine) compares across types to false. `<`, `<=`, `>` and `>=` are undefined
+ * there as documented.
  */
 export function equal(a: Value, b: Value): boolean | undefined {
-  if (a === undefined || b === undefined) return undefined;
-  if (a === null || b === null) return a === b;
-  if (typeRank(a) !== typeRank(b)) return undefined;
-  return sameValue(a, b);
+  return a === undefined || b === undefined ? undefined : sameValue(a, b);
 }
 
 /** For `<`, `<=`, `>`, `>=`: undefined across types and for arrays and objects. */
@@ -118,17 +120,22 @@ export function order(a: Value, b: Value): number | undefined {
   return compareValues(a, b);
 }
 
-/** A text that is equal for equal values only: DISTINCT, GROUP BY, sets. */
+/** A text that is equal for equal values only: DISTINCT, GROUP BY, sets. (-0 and 0 are equal, and String says so.) */
 export function keyOf(value: Value): string {
   if (value === undefined) return 'u';
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value === 0 ? 0 : value);
+  if (typeof value === 'number') return String(value);
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(keyOf).join(',')}]`;
   const keys = Object.keys(value).sort();
   return `{${keys.map((key) => `${JSON.stringify(key)}:${keyOf(propertyOf(value, key))}`).join(',')}}`;
 }
 
-/** Numbers that JSON cannot hold (division by zero, overflow, the root of -1) are undefined. */
-export const finite = (value: number): Value => (Number.isFinite(value) ? value : undefined);
+/**
+ * Infinity and NaN can be calculated with (`IS_FINITE_NUMBER(1/0)`), but JSON cannot hold them: as a result, an item
+ * or a property they count as undefined.
+ */
+export const storable = (value: Value): Value =>
+  typeof value === 'number' && !Number.isFinite(value) ? undefined : value;
 
 /** How deep documents and parameters may nest; the service's own limit for documents is 128. */
 export const MAX_JSON_DEPTH = 256;

@@ -1,15 +1,18 @@
-import { compareValues, finite, isObject, keyOf, propertyOf, sameValue, setProperty } from '../values.ts';
+import { compareValues, isObject, keyOf, propertyOf, sameValue, setProperty } from '../values.ts';
 import type { Json, JsonObject, Value } from '../values.ts';
 import { MANY, define, isNumber, isString } from './define.ts';
 import type { BuiltIn, BuiltIns } from './define.ts';
 
 const isArray = (value: Value): value is Json[] => Array.isArray(value);
 
-/** Whether an item is equal to what is searched or, with `partial`, an object that holds all its properties. */
-function matches(item: Json, searched: Json, partial: boolean): boolean {
-  if (!partial || !isObject(searched) || !isObject(item)) return sameValue(item, searched);
-  return Object.keys(searched).every(
-    (name) => Object.hasOwn(item, name) && sameValue(propertyOf(item, name), propertyOf(searched, name)),
+/** Whether a value is equal to what is searched, apart from properties of objects that are not searched for. */
+function resembles(value: Value, searched: Value): boolean {
+  if (Array.isArray(value) && Array.isArray(searched)) {
+    return value.length === searched.length && value.every((item, i) => resembles(item, searched[i]));
+  }
+  if (!isObject(value) || !isObject(searched)) return value !== undefined && sameValue(value, searched);
+  return Object.keys(searched).every((name) =>
+    resembles(propertyOf(value, name), propertyOf(searched, name)),
   );
 }
 
@@ -57,7 +60,7 @@ export const arrayFunctions: BuiltIns = {
   ARRAY_CONCAT: define(2, MANY, (args) => (args.every(isArray) ? args.flat(1) : undefined)),
   ARRAY_CONTAINS: define(2, 3, ([items, searched, partial = false]) => {
     if (!isArray(items) || searched === undefined || typeof partial !== 'boolean') return undefined;
-    return items.some((item) => matches(item, searched, partial));
+    return items.some((item) => (partial ? resembles(item, searched) : sameValue(item, searched)));
   }),
   ARRAY_CONTAINS_ANY: containsMany('some'),
   ARRAY_CONTAINS_ALL: containsMany('every'),
@@ -68,15 +71,13 @@ export const arrayFunctions: BuiltIns = {
     const from = Math.trunc(start) < 0 ? Math.max(0, items.length + Math.trunc(start)) : Math.trunc(start);
     return length <= 0 ? [] : items.slice(from, from + Math.trunc(length));
   }),
-  ARRAY_SUM: ofNumberArray((numbers) => finite(sum(numbers))),
-  ARRAY_AVG: ofNumberArray((numbers) =>
-    numbers.length === 0 ? undefined : finite(sum(numbers) / numbers.length),
-  ),
+  ARRAY_SUM: ofNumberArray((numbers) => sum(numbers)),
+  ARRAY_AVG: ofNumberArray((numbers) => (numbers.length === 0 ? undefined : sum(numbers) / numbers.length)),
   ARRAY_MEDIAN: ofNumberArray((numbers) => {
     const sorted = numbers.toSorted((a, b) => a - b);
     const high = sorted[Math.floor(sorted.length / 2)];
     const low = sorted[Math.ceil(sorted.length / 2) - 1];
-    return low === undefined || high === undefined ? undefined : finite((low + high) / 2);
+    return low === undefined || high === undefined ? undefined : (low + high) / 2;
   }),
   ARRAY_MAX: extreme(1),
   ARRAY_MIN: extreme(-1),

@@ -2,6 +2,7 @@ import { arrayFunctions } from './arrays.ts';
 import { conditionalFunctions } from './conditional.ts';
 import { dateFunctions } from './dates.ts';
 import type { BuiltIn } from './define.ts';
+import { itemFunctions } from './items.ts';
 import { mathFunctions } from './math.ts';
 import { stringFunctions } from './strings.ts';
 import { typeFunctions } from './types.ts';
@@ -11,6 +12,7 @@ const all = new Map<string, BuiltIn>(
     arrayFunctions,
     conditionalFunctions,
     dateFunctions,
+    itemFunctions,
     mathFunctions,
     stringFunctions,
     typeFunctions,
@@ -18,8 +20,7 @@ const all = new Map<string, BuiltIn>(
 );
 
 /** Functions of the service that this engine knows of and does not have. */
-const UNSUPPORTED =
-  /^(ST_\w+|VECTORDISTANCE|FULLTEXT\w+|RRF|DOCUMENTID|DATETIMEFORMAT|AGO|NOW|FIRST|LAST|ALL|UNIX\w+)$/;
+const UNSUPPORTED = /^(ST_\w+|VECTORDISTANCE|FULLTEXT\w+|RRF|DATETIMEFORMAT|AGO|NOW|FIRST|LAST|ALL|UNIX\w+)$/;
 
 /** A built-in function by name, in any case. */
 export const builtIn = (name: string): BuiltIn | undefined => all.get(name.toUpperCase());

@@ -1,8 +1,7 @@
-import { finite } from '../values.ts';
 import { define, isInteger, isNumber, ofNumbers } from './define.ts';
 import type { BuiltIn, BuiltIns } from './define.ts';
 
-const unary = (call: (x: number) => number): BuiltIn => ofNumbers(1, (x) => finite(call(x)));
+const unary = (call: (x: number) => number): BuiltIn => ofNumbers(1, (x) => call(x));
 
 /** Half away from zero, as C rounds, not towards the larger as JavaScript does. */
 const roundAway = (x: number) => Math.sign(x) * Math.round(Math.abs(x));
@@ -32,7 +31,7 @@ export const mathFunctions: BuiltIns = {
   ACOS: unary(Math.acos),
   ASIN: unary(Math.asin),
   ATAN: unary(Math.atan),
-  ATN2: ofNumbers(2, (y, x) => finite(Math.atan2(y, x))),
+  ATN2: ofNumbers(2, (y, x) => Math.atan2(y, x)),
   CEILING: unary(Math.ceil),
   COS: unary(Math.cos),
   COT: unary((x) => 1 / Math.tan(x)),
@@ -41,20 +40,20 @@ export const mathFunctions: BuiltIns = {
   FLOOR: unary(Math.floor),
   LOG: define(1, 2, ([x, base]) => {
     if (!isNumber(x)) return undefined;
-    if (base === undefined) return finite(Math.log(x));
-    return isNumber(base) ? finite(Math.log(x) / Math.log(base)) : undefined;
+    if (base === undefined) return Math.log(x);
+    return isNumber(base) ? Math.log(x) / Math.log(base) : undefined;
   }),
   LOG10: unary(Math.log10),
   NUMBERBIN: define(1, 2, ([x, size = 1]) => {
     if (!isNumber(x) || !isNumber(size) || size === 0) return undefined;
-    return finite(Math.floor(x / size) * size);
+    return Math.floor(x / size) * size;
   }),
   PI: ofNumbers(0, () => Math.PI),
-  POWER: ofNumbers(2, (x, y) => finite(Math.pow(x, y))),
+  POWER: ofNumbers(2, (x, y) => Math.pow(x, y)),
   RADIANS: unary((x) => (x * Math.PI) / 180),
   RAND: ofNumbers(0, () => Math.random()),
   ROUND: define(1, 2, ([x, digits = 0]) =>
-    isNumber(x) && isInteger(digits) && Math.abs(digits) <= 300 ? finite(roundTo(x, digits)) : undefined,
+    isNumber(x) && isInteger(digits) && Math.abs(digits) <= 300 ? roundTo(x, digits) : undefined,
   ),
   SIGN: unary(Math.sign),
   SIN: unary(Math.sin),

@@ -104,6 +104,7 @@ export const stringFunctions: BuiltIns = {
   }),
   TOSTRING: define(1, 1, ([value]) => {
     if (value === undefined) return undefined;
+    if (isNumber(value)) return String(value);
     return isString(value) ? value : JSON.stringify(value);
   }),
   STRINGTOARRAY: parseAs(Array.isArray),

@@ -1,0 +1,259 @@
+import fc from 'fast-check';
+import { DatabaseSync } from 'node:sqlite';
+import { compileQuery, jsonExtract } from '../../src/query/index.ts';
+import type { Json, JsonObject, QueryParameter } from '../../src/query/index.ts';
+
+function table(documents: readonly JsonObject[]): DatabaseSync {
+  const db = new DatabaseSync(':memory:');
+  db.exec('CREATE TABLE documents (no INTEGER PRIMARY KEY, body TEXT NOT NULL)');
+  const insert = db.prepare('INSERT INTO documents (body) VALUES (?)');
+  for (const document of documents) insert.run(JSON.stringify(document));
+  return db;
+}
+
+interface Found {
+  documents: JsonObject[];
+  complete: boolean;
+}
+
+/** The documents that SQLite finds; all of them where it is no help. */
+function find(db: DatabaseSync, sql: string, parameters: readonly QueryParameter[] = []): Found {
+  const plan = compileQuery(sql, parameters).sqlite({ column: 'd.body', position: 'd.no' });
+  const where = plan?.where ?? '1';
+  const limit = plan?.limit === undefined ? '' : `LIMIT ${plan.limit}`;
+  const text = `SELECT body FROM documents AS d WHERE ${where} ORDER BY ${plan?.orderBy ?? 'd.no'} ${limit}`;
+  const bodies = db.prepare(text).all(...(plan?.parameters ?? [])) as { body: string }[];
+  return {
+    documents: bodies.map(({ body }) => JSON.parse(body) as JsonObject),
+    complete: plan?.complete ?? false,
+  };
+}
+
+const joined = (ids: Iterable<Json>) => [...ids].map(String).join('');
+
+const SAMPLE: JsonObject[] = [
+  { id: '1', n: 1, s: 'apple', b: true, tags: ['x', 1] },
+  { id: '2', n: '1', s: 'apricot', b: false, tags: [] },
+  { id: '3', n: null, s: 'banana', o: { 'deep key': { x: [5, 6] } } },
+  { id: '4', s: null, b: 'true', tags: 'x' },
+  { id: '5', n: 2.5, s: '', tags: [['x']] },
+  { id: '6', n: [1], s: 'app', o: 1 },
+];
+
+describe('SQLite', () => {
+  const db = table(SAMPLE);
+
+  it.each<[where: string, ids: string, complete: boolean]>([
+    ['c.n = 1', '1', true],
+    ['1 = c.n', '1', true],
+    ["c.n = '1'", '2', true],
+    ['c.n = null', '3', true],
+    ['c.n != 1', '2356', true],
+    ['c.n != null', '1256', true],
+    ['NOT (c.n = 1)', '2356', true],
+    ['c.n > 1', '5', true],
+    ['1 < c.n', '5', true],
+    ['NOT (c.n > 1)', '1', true],
+    ["c.s >= 'apple'", '123', true],
+    ["c.s BETWEEN 'app' AND 'apple'", '16', true],
+    ["c.s NOT BETWEEN 'app' AND 'apple'", '235', true],
+    ['c.b = true', '1', true],
+    ['c.b', '1', true],
+    ['NOT c.b', '2', true],
+    ['c.b != true', '24', true],
+    ['c.b < true', '2', true],
+    ["c.n IN (1, '1', null)", '123', true],
+    ['c.n NOT IN (1, 2.5)', '236', true],
+    ['c.n NOT IN (1, undefined)', '', true],
+    ['c.n = undefined', '', true],
+    ['c.n = [1]', '6', false],
+    ['c.n != [1]', '1235', false],
+    ['IS_DEFINED(c.n)', '12356', true],
+    ['NOT IS_DEFINED(c.n)', '4', true],
+    ['IS_NULL(c.n)', '3', true],
+    ['NOT IS_STRING(c.n)', '13456', true],
+    ['IS_NUMBER(c.n) AND c.n < 2', '1', true],
+    ["STARTSWITH(c.s, 'ap')", '126', true],
+    ["NOT STARTSWITH(c.s, 'ap')", '35', true],
+    ["STARTSWITH(c.s, 'AP', true)", '126', false],
+    ["c.s LIKE 'ap%'", '126', true],
+    ["c.s LIKE 'ap%t'", '2', false],
+    ["c.s NOT LIKE 'ap%'", '35', false],
+    ["ARRAY_CONTAINS(c.tags, 'x')", '1', true],
+    ['ARRAY_CONTAINS(c.tags, 1)', '1', true],
+    ['c.o["deep key"].x[1] = 6', '3', true],
+    ["c.n = 1 OR c.s = 'banana'", '13', true],
+    ['c.n = 1 AND LENGTH(c.s) = 5', '1', false],
+    ['c.n = 1 OR LENGTH(c.s) = 6', '13', false],
+    ['c.n = 1 AND false', '', true],
+    ['true', '123456', true],
+  ])('finds %s', (where, ids, complete) => {
+    const sql = `SELECT VALUE c.id FROM c WHERE ${where}`;
+    const found = find(db, sql);
+    expect(joined(compileQuery(sql).run(SAMPLE))).toBe(ids);
+    expect(joined(compileQuery(sql).run(found.documents))).toBe(ids);
+    expect(found.complete).toBe(complete);
+    if (complete) expect(joined(found.documents.map(({ id }) => id ?? null))).toBe(ids);
+  });
+
+  it.each([
+    'SELECT VALUE COUNT(1) FROM (SELECT VALUE c.n FROM c WHERE c.n = 1) x',
+    'SELECT * FROM x IN c.tags WHERE x = 1',
+    'SELECT 1',
+    'SELECT * FROM c WHERE LENGTH(c.s) = 1',
+    'SELECT * FROM c WHERE c.n = 9007199254740993',
+    'SELECT * FROM c',
+  ])('leaves %s to the interpreter', (sql) => {
+    const plan = compileQuery(sql).sqlite({ column: 'body' });
+    expect(plan === null || plan.where === '1').toBe(true);
+  });
+
+  it.each([
+    ['SELECT TOP 2 c.id FROM c WHERE c.n = 1', 2],
+    ['SELECT c.id FROM c ORDER BY c.n OFFSET 2 LIMIT 3', 5],
+    ['SELECT VALUE c.id FROM c OFFSET 0 LIMIT 3', undefined],
+    ['SELECT DISTINCT TOP 2 c.id FROM c', undefined],
+    ['SELECT TOP 2 c.id FROM c WHERE LENGTH(c.s) = 1', undefined],
+    ['SELECT TOP 2 c.id FROM c JOIN t IN c.tags', undefined],
+  ])('knows how many documents are enough: %s', (sql, limit) => {
+    expect(compileQuery(sql).sqlite({ column: 'body' })?.limit).toBe(limit);
+  });
+
+  it('writes what an index on an expression answers', () => {
+    const indexed = table(SAMPLE);
+    indexed.exec(`CREATE INDEX by_name ON documents (${jsonExtract('body', ['o', "it's"])})`);
+    for (const where of ['c.o["it\'s"] = 5', 'c.o["it\'s"] IN (1, 2)', 'c.o["it\'s"] > 5 AND c.n = 1']) {
+      const plan = compileQuery(`SELECT * FROM c WHERE ${where}`).sqlite({ column: 'd.body' });
+      const explained = indexed
+        .prepare(`EXPLAIN QUERY PLAN SELECT body FROM documents AS d WHERE ${plan!.where}`)
+        .all(...plan!.parameters) as { detail: string }[];
+      expect(explained[0]!.detail).toMatch(/USING INDEX by_name/);
+    }
+  });
+
+  it('takes other SQL for the value at a path', () => {
+    const plan = compileQuery('SELECT * FROM c WHERE c.id = "5"').sqlite({
+      column: 'body',
+      expression: (path) => (path.join() === 'id' ? 'no' : undefined),
+    });
+    expect(plan).toMatchObject({
+      where: "(no = ? AND json_type(body, '$.\"id\"') = 'text')",
+      parameters: ['5'],
+    });
+  });
+});
+
+// Values and conditions over a few names, so that they meet.
+const text = fc.oneof(
+  fc.constantFrom('', 'a', 'ab', 'abc', 'b', '\uffff', '\u{10000}', 'a\u0000b', 'true', '1', '[1]'),
+  fc.string({ unit: 'grapheme', maxLength: 3 }),
+);
+const number = fc.oneof(
+  fc.integer({ min: -2, max: 2 }),
+  fc.constantFrom(0.1, 0.5, 1e-7, 1e21, 2 ** 53, 2 ** 60, 2 ** 63, Number.MAX_VALUE, 5e-324, -0),
+  fc.double({ noNaN: true, noDefaultInfinity: true }),
+);
+const scalar: fc.Arbitrary<Json> = fc.oneof(fc.constant(null), fc.boolean(), number, text);
+const { value } = fc.letrec<{ value: Json }>((tie) => ({
+  value: fc.oneof(
+    { weight: 6, arbitrary: scalar },
+    { weight: 1, arbitrary: fc.array(tie('value'), { maxLength: 3 }) },
+    { weight: 1, arbitrary: fc.dictionary(fc.constantFrom('x', 'y z', 'é'), tie('value')) },
+  ),
+}));
+const document = fc.record({ a: value, b: value, x: value }, { requiredKeys: [] });
+const documents = fc
+  .array(document, { maxLength: 12 })
+  .map((list) => list.map((item, i): JsonObject => ({ id: i, ...item })));
+
+const path = fc.constantFrom('c.a', 'c.b', 'c.x.x', 'c.a["y z"]', 'c.b[0]', 'c.a.é', 'c.none');
+const literal = fc.oneof(value, scalar).map((json) => JSON.stringify(json));
+const operator = fc.constantFrom('=', '!=', '<', '<=', '>', '>=');
+const not = fc.constantFrom('', 'NOT ');
+const { condition } = fc.letrec<{ condition: string }>((tie) => ({
+  condition: fc.oneof(
+    { maxDepth: 3, depthSize: 'small' },
+    fc.tuple(path, operator, literal).map((parts) => parts.join(' ')),
+    fc.tuple(literal, operator, path).map((parts) => parts.join(' ')),
+    fc
+      .tuple(path, not, fc.array(literal, { minLength: 1, maxLength: 4 }))
+      .map(([p, n, list]) => `${p} ${n}IN (${list.join(', ')})`),
+    fc.tuple(path, not, literal, literal).map(([p, n, low, high]) => `${p} ${n}BETWEEN ${low} AND ${high}`),
+    fc.tuple(path, not, text).map(([p, n, t]) => `${p} ${n}LIKE ${JSON.stringify(`${t}%`)}`),
+    fc.tuple(path, text).map(([p, t]) => `STARTSWITH(${p}, ${JSON.stringify(t)})`),
+    fc.tuple(path, literal).map(([p, v]) => `ARRAY_CONTAINS(${p}, ${v})`),
+    fc
+      .tuple(
+        fc.constantFrom(
+          'DEFINED',
+          'NULL',
+          'STRING',
+          'NUMBER',
+          'BOOL',
+          'ARRAY',
+          'OBJECT',
+          'PRIMITIVE',
+          'INTEGER',
+        ),
+        path,
+      )
+      .map(([type, p]) => `IS_${type}(${p})`),
+    path,
+    fc.constantFrom('true', 'false', 'undefined', 'LENGTH(c.a) > 1', 'c.a = c.b'),
+    tie('condition').map((inner) => `NOT (${inner})`),
+    fc
+      .tuple(tie('condition'), fc.constantFrom('AND', 'OR'), tie('condition'))
+      .map(([l, op, r]) => `(${l} ${op} ${r})`),
+  ),
+}));
+
+describe('SQLite and the interpreter', () => {
+  it('give equal answers to any condition', () => {
+    fc.assert(
+      fc.property(documents, fc.array(condition, { minLength: 1, maxLength: 5 }), (list, conditions) => {
+        const db = table(list);
+        for (const where of conditions) {
+          const sql = `SELECT VALUE c.id FROM c WHERE ${where}`;
+          const expected = [...compileQuery(sql).run(list)];
+          const found = find(db, sql);
+          expect({ where, ids: [...compileQuery(sql).run(found.documents)] }).toEqual({
+            where,
+            ids: expected,
+          });
+          if (found.complete)
+            expect({ where, ids: found.documents.map(({ id }) => id) }).toEqual({ where, ids: expected });
+        }
+        db.close();
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  it('sort alike, and cut off alike', () => {
+    const plain = fc.record({ a: scalar, b: scalar }, { requiredKeys: [] });
+    const sort = fc.array(fc.tuple(fc.constantFrom('c.a', 'c.b'), fc.constantFrom('', ' ASC', ' DESC')), {
+      minLength: 1,
+      maxLength: 2,
+    });
+    fc.assert(
+      fc.property(
+        fc.array(plain, { maxLength: 12 }),
+        sort,
+        fc.nat(4),
+        fc.nat(6),
+        (list, items, offset, limit) => {
+          const numbered = list.map((item, i): JsonObject => ({ id: i, ...item }));
+          const sql = `SELECT c.id FROM c ORDER BY ${items.map((item) => item.join('')).join(', ')} OFFSET ${offset} LIMIT ${limit}`;
+          const db = table(numbered);
+          const found = find(db, sql);
+          db.close();
+          expect(found.documents.length).toBe(Math.min(list.length, offset + limit));
+          expect([
+            ...compileQuery(sql).run(found.documents.toSorted((x, y) => Number(x['id']) - Number(y['id']))),
+          ]).toEqual([...compileQuery(sql).run(numbered)]);
+        },
+      ),
+      { numRuns: 150 },
+    );
+  });
+});
