@@ -1,0 +1,91 @@
+import { EMPTY_ROW, answer, draw, edit, receive, release, type Row } from '../../../client/src/row.ts';
+import type { ChangeResult, RemoteDocument } from '../../../shared/protocol/index.ts';
+
+const ADDRESS = { scope: 'user:alice', collection: 'items', documentId: '1' };
+const AT = '2026-11-22T10:00:00.000Z';
+const remote = (version: string | null, data: object | null): RemoteDocument => ({
+  ...ADDRESS,
+  version,
+  lastModified: AT,
+  deleted: data === null,
+  userId: 'alice',
+  deviceId: 'tablet',
+  data: data as Record<string, unknown> | null,
+});
+const clean: Row = receive(EMPTY_ROW, remote('v1', { n: 1 }));
+const sent = (row: Row, seq = 1): Row => draw(row, ADDRESS, { seq, changeId: `c${seq}` })!;
+const result = (fields: Partial<ChangeResult>): ChangeResult => ({
+  changeId: 'c1',
+  status: 'applied',
+  version: 'v2',
+  ...fields,
+});
+
+it('a new edit is made on what was there', () => {
+  expect(edit(clean, { n: 2 }, AT).dirty).toMatchObject({
+    type: 'upsert',
+    baseVersion: 'v1',
+    base: { n: 1 },
+  });
+  expect(edit(EMPTY_ROW, { n: 2 }, AT).dirty).toMatchObject({ baseVersion: null, base: null });
+});
+
+it('edits that were not sent become one, on the base of the first', () => {
+  expect(edit(edit(clean, { n: 2 }, AT), null, AT).dirty).toMatchObject({
+    type: 'delete',
+    baseVersion: 'v1',
+    base: { n: 1 },
+  });
+});
+
+it('an edit made while its document is in flight waits', () => {
+  const row = edit(sent(edit(clean, { n: 2 }, AT)), { n: 3 }, AT);
+  expect(row.inFlight).toMatchObject({ seq: 1, data: { n: 2 } });
+  expect(draw(row, ADDRESS, { seq: 2, changeId: 'c2' })).toBeNull();
+});
+
+it('applied: the next edit is made on it', () => {
+  const row = answer(edit(sent(edit(clean, { n: 2 }, AT)), { n: 3 }, AT), result({}));
+  expect(row).toMatchObject({ data: { n: 3 }, inFlight: null, dirty: { baseVersion: 'v2' } });
+});
+
+it.each(['merged', 'skipped', 'rejected'] as const)(
+  '%s with nothing behind: the row becomes what is stored',
+  (status) => {
+    const row = answer(
+      sent(edit(clean, { n: 2 }, AT)),
+      result({ status, document: remote('v5', { n: 'theirs' }) }),
+    );
+    expect(row).toEqual({ data: { n: 'theirs' }, base: 'v5', dirty: null, inFlight: null, shadow: null });
+  },
+);
+
+it.each([
+  ['merged', 'upsert', 'live'],
+  ['skipped', 'delete', null],
+  ['rejected', 'upsert', 'v1'],
+] as const)('%s %s with an edit behind: that one is made on %j', (status, type, base) => {
+  const inFlight = sent(edit(clean, type === 'delete' ? null : { n: 2 }, AT));
+  const row = answer(
+    edit(inFlight, { n: 3 }, AT),
+    result({ status, document: remote('v5', { n: 'theirs' }) }),
+  );
+  expect(row).toMatchObject({ data: { n: 3 }, dirty: { baseVersion: base } });
+});
+
+it('failed: the change is drawn anew, on its old base', () => {
+  const row = answer(sent(edit(clean, { n: 2 }, AT)), result({ status: 'failed' }));
+  expect(row).toMatchObject({ data: { n: 2 }, inFlight: null, dirty: { data: { n: 2 }, baseVersion: 'v1' } });
+  expect(sent(row, 7).inFlight).toMatchObject({ seq: 7, baseVersion: 'v1' });
+});
+
+it('what others write does not touch a pending edit, nor its base', () => {
+  const row = receive(edit(clean, { n: 2 }, AT), remote('v9', { n: 'theirs' }));
+  expect(row).toMatchObject({ data: { n: 2 }, dirty: { baseVersion: 'v1' }, shadow: { version: 'v9' } });
+  expect(sent(row).inFlight).toMatchObject({ baseVersion: 'v1' });
+});
+
+it('a released change keeps the edits made since', () => {
+  const row = release(edit(sent(edit(clean, { n: 2 }, AT)), { n: 3 }, AT));
+  expect(row.dirty).toMatchObject({ data: { n: 3 }, baseVersion: 'v1', base: { n: 1 } });
+});
