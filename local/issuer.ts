@@ -143,8 +143,12 @@ async function respond(
   allowLoopbackOrigin(request, response);
   const { status, body, headers } = await answerFor(routes, request);
   if (response.destroyed) return;
-  const text = status === 204 ? '' : `${JSON.stringify(body)}\n`;
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers });
+  const text = Buffer.from(status === 204 ? '' : `${JSON.stringify(body)}\n`);
+  response.writeHead(status, {
+    'cache-control': 'no-store',
+    ...(status === 204 ? {} : { 'content-type': 'application/json', 'content-length': text.length }),
+    ...headers,
+  });
   response.end(text);
 }
 

@@ -13,11 +13,17 @@ import { DATABASE, provision } from './provision.ts';
 
 const AUDIENCE = 'api://tidemark';
 
+export interface Ports {
+  readonly api?: number;
+  readonly cosmos?: number;
+  readonly issuer?: number;
+}
+
 export interface StackOptions {
   /** Where data and keys are kept. Absent: a temporary folder that dispose removes. */
   readonly dataDir?: string;
   /** 0 or absent: a free one. */
-  readonly ports?: { readonly api?: number; readonly cosmos?: number; readonly issuer?: number };
+  readonly ports?: Ports;
   /** App settings on top of those that connect the parts; they win. */
   readonly settings?: Readonly<Record<string, string>>;
   /** Keeps the app's log, errors excepted, off stderr. */
@@ -55,7 +61,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   refuseInAzure('The local stack');
   if (!existsSync(appDir))
     throw new Error(`There is no function app in ${appDir}. Build it first: npm run build`);
-  for (const port of [ports.api, ports.cosmos, ports.issuer]) if (port) await requireFreePort(port);
+  await requireFreePorts(ports);
 
   const cleanups: (() => Promise<void>)[] = [];
   let ending: Promise<void> | undefined;
@@ -108,6 +114,15 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
     await dispose();
     throw error;
   }
+}
+
+/**
+ * Checks the fixed ones among the ports, before anything is done for nothing.
+ *
+ * @throws PortInUseError
+ */
+export async function requireFreePorts({ api, cosmos, issuer }: Ports): Promise<void> {
+  for (const port of [api, cosmos, issuer]) if (port) await requireFreePort(port);
 }
 
 /** All of them, the last started first; one that fails does not keep the others from ending. */

@@ -1,12 +1,13 @@
 /**
- * `npm start`: the whole product on this machine, staying up. See `--help`.
+ * `npm start`: builds the app and runs the whole product on this machine, staying up. See `--help`.
  *
  * stdout carries what was asked for and nothing else; the log goes to stderr. SIGTERM and SIGINT end everything with
  * code 0.
  */
 import { resolve } from 'node:path';
+import { buildApp } from '../scripts/build-app.ts';
 import { PortInUseError } from './listen.ts';
-import { startStack } from './stack.ts';
+import { requireFreePorts, startStack } from './stack.ts';
 import type { Stack } from './stack.ts';
 import { HELP, PORT_FLAGS, readStartOptions, UsageError } from './start/options.ts';
 import type { PortName, StartOptions } from './start/options.ts';
@@ -16,7 +17,7 @@ const ROOT = resolve(import.meta.dirname, '..');
 const DATA_DIR = resolve(ROOT, '.local');
 
 /** How often to look whether npm is still there, in milliseconds. */
-const PARENT_CHECK_MS = 500;
+const PARENT_CHECK_MS = 100;
 
 let stack: Stack | undefined;
 let ending: Promise<never> | undefined;
@@ -48,6 +49,8 @@ function endWithNpm(): void {
 }
 
 async function start(options: StartOptions): Promise<void> {
+  await requireFreePorts(options.ports);
+  await buildApp(ROOT);
   stack = await startStack({
     root: ROOT,
     ports: options.ports,

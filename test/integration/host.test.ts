@@ -11,6 +11,9 @@ import { startHostProcess } from '../../local/host-process.ts';
 import type { HostProcess, HostProcessOptions } from '../../local/host-process.ts';
 import { parseRoute, splitPath } from '../../local/host/routes.ts';
 
+// Processes and RSA keys take their time on a busy machine.
+jest.setTimeout(30_000);
+
 /** Every app here is a real bundle of the real library, made the way the product's is. */
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-host-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

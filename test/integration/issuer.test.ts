@@ -6,6 +6,9 @@ import { join } from 'node:path';
 import { startIssuer } from '../../local/issuer.ts';
 import type { Issuer } from '../../local/issuer.ts';
 
+// Processes and RSA keys take their time on a busy machine.
+jest.setTimeout(30_000);
+
 const AUDIENCE = 'api://test';
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-issuer-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
