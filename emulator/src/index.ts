@@ -4,6 +4,8 @@ import { FaultPlan } from './http/faults.ts';
 import type { FaultControl } from './http/faults.ts';
 import { RequestLog } from './http/request-log.ts';
 import type { RequestLogView } from './http/request-log.ts';
+import { Throughput } from './http/throughput.ts';
+import type { ThroughputControl, ThroughputLimits } from './http/throughput.ts';
 import { createCosmosServer } from './http/server.ts';
 import { Catalog } from './resources/catalog.ts';
 import { SqliteStore } from './storage/sqlite-store.ts';
@@ -12,6 +14,8 @@ import { conditionHolds } from './documents/query.ts';
 
 export type { Fault, FaultAction, FaultControl } from './http/faults.ts';
 export type { RequestLogView, RequestRecord } from './http/request-log.ts';
+export { serviceMetadataLimit } from './http/throughput.ts';
+export type { ThroughputControl, ThroughputLimits } from './http/throughput.ts';
 export type { Operation, Resource } from './http/route.ts';
 
 export interface EmulatorOptions {
@@ -29,6 +33,8 @@ export interface EmulatorOptions {
   durability?: 'full' | 'normal';
   /** Physical partitions of a new container; default 1. */
   partitions?: number;
+  /** Throughput limits; absent: none. */
+  limits?: ThroughputLimits;
 }
 
 export interface Emulator {
@@ -36,9 +42,15 @@ export interface Emulator {
   readonly endpoint: string;
   /** The master key in base64. */
   readonly key: string;
+  /** A key that reads and never writes. */
+  readonly readOnlyKey: string;
   /** The last requests, oldest first. */
   readonly requests: RequestLogView;
   readonly faults: FaultControl;
+  /** Throughput limits, changed while running; requests over them answer 429. */
+  readonly limits: ThroughputControl;
+  /** Splits a physical partition of a container in two, the first one unless an id is given. */
+  split(database: string, container: string, rangeId?: string): void;
   /** Ends every connection and closes the store; leaves no handle open. */
   dispose(): Promise<void>;
 }
@@ -57,6 +69,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     const catalog = new Catalog({ store, now, random: randomBytes, partitions: options.partitions ?? 1 });
     const log = new RequestLog();
     const faults = new FaultPlan();
+    const throughput = new Throughput(options.limits ?? {}, now);
     let endpoint = '';
     const keys = {
       master: masterKey,
@@ -68,6 +81,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
       now,
       keys,
       masterKey,
+      throughput,
       holds: conditionHolds,
       endpoint: () => endpoint,
     };
@@ -81,8 +95,15 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     return {
       endpoint,
       key: masterKey.toString('base64'),
+      readOnlyKey: keys.readOnly.toString('base64'),
       requests: log,
       faults,
+      limits: throughput,
+      split: (database, name, rangeId) => {
+        const container = catalog.container(database, name);
+        if (container === undefined) throw new Error(`There is no container ${name} in ${database}.`);
+        catalog.splitRange(container, rangeId ?? container.ranges[0]?.id ?? '');
+      },
       dispose: () =>
         new Promise((resolve, reject) => {
           server.close((error) => {

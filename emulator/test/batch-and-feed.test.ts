@@ -1,6 +1,5 @@
-import { ChangeFeedStartFrom } from '@azure/cosmos';
 import type { Container, OperationInput } from '@azure/cosmos';
-import { withEmulator } from './with-emulator.ts';
+import { startFrom, withEmulator } from './with-emulator.ts';
 
 const create = (id: string, more: object = {}): OperationInput => ({
   operationType: 'Create',
@@ -52,13 +51,12 @@ describe('the transactional batch', () => {
   it('honours If-Match and patch conditions of single operations', () =>
     withEmulator(async ({ container }) => {
       const { resource } = await container.items.create({ id: 'a', pk: 'p', n: 1 });
-      const replace = (ifMatch: string): OperationInput =>
-        ({
-          operationType: 'Replace',
-          id: 'a',
-          ifMatch,
-          resourceBody: { id: 'a', pk: 'p', n: 2 },
-        }) as OperationInput;
+      const replace = (ifMatch: string): OperationInput => ({
+        operationType: 'Replace',
+        id: 'a',
+        ifMatch,
+        resourceBody: { id: 'a', pk: 'p', n: 2 },
+      });
       const stale = await container.items.batch([create('b'), replace('"stale"')], 'p');
       expect(stale.result?.map(({ statusCode }) => statusCode)).toEqual([424, 412]);
       const fresh = await container.items.batch([create('b'), replace(resource?._etag ?? '')], 'p');
@@ -89,7 +87,7 @@ describe('the change feed of one partition key', () => {
       await container.items.create({ id: 'other', pk: 'q' });
       await container.items.upsert({ id: 'a', pk: 'p', again: true });
       const feed = container.items.getChangeFeedIterator({
-        changeFeedStartFrom: ChangeFeedStartFrom.Beginning('p'),
+        changeFeedStartFrom: startFrom.beginning('p'),
       });
       const first = await feed.readNext();
       expect(first.result.map(({ id }: { id: string }) => id)).toEqual(['b', 'a']);
@@ -108,11 +106,12 @@ describe('the change feed of one partition key', () => {
       );
       await container.items.create({ id: 'after', pk: 'p' });
       const feed = container.items.getChangeFeedIterator({
-        changeFeedStartFrom: ChangeFeedStartFrom.Beginning('p'),
+        changeFeedStartFrom: startFrom.beginning('p'),
         maxItemCount: 1,
       });
-      const pages: { id: string; _lsn: number }[][] = [];
-      for (let page = 0; page < 3; page++) pages.push((await feed.readNext()).result);
+      const pages: Record<string, unknown>[][] = [];
+      for (let page = 0; page < 3; page++)
+        pages.push((await feed.readNext()).result as unknown as Record<string, unknown>[]);
       expect(pages.map((page) => page.map(({ id }) => id))).toEqual([['before'], ['a', 'b', 'c'], ['after']]);
       expect(new Set(pages[1]?.map(({ _lsn }) => _lsn)).size).toBe(1);
     }));
@@ -121,7 +120,7 @@ describe('the change feed of one partition key', () => {
     withEmulator(async ({ container }) => {
       await container.items.create({ id: 'old', pk: 'p' });
       const feed = container.items.getChangeFeedIterator({
-        changeFeedStartFrom: ChangeFeedStartFrom.Now('p'),
+        changeFeedStartFrom: startFrom.now('p'),
       });
       expect((await feed.readNext()).statusCode).toBe(304);
       await container.items.create({ id: 'new', pk: 'p' });
@@ -138,7 +137,7 @@ describe('the change feed of one partition key', () => {
         await container.item('deleted', 'p').delete();
         now += 10_000;
         const feed = container.items.getChangeFeedIterator({
-          changeFeedStartFrom: ChangeFeedStartFrom.Beginning('p'),
+          changeFeedStartFrom: startFrom.beginning('p'),
         });
         expect((await feed.readNext()).result).toMatchObject([{ id: 'kept' }]);
       },

@@ -97,7 +97,7 @@ describe('a patch', () => {
       await container.items.create({ id: 'a', pk: 'p', n: 1, list: [1, 3], old: true, from: { deep: 'x' } });
       const { resource } = await container
         .item('a', 'p')
-        .patch([
+        .patch<Record<string, unknown>>([
           { op: 'add', path: '/list/1', value: 2 },
           { op: 'add', path: '/list/-', value: 4 },
           { op: 'set', path: '/list/0', value: 0 },
@@ -190,7 +190,9 @@ describe('time to live', () => {
 
   it.each([0, -2, null, '5', 1.5, 2 ** 31])('refuses a ttl of %p', (ttl) =>
     withEmulator(async ({ container }) => {
-      expect(await refusalOf(() => container.items.create({ id: 'a', pk: 'p', ttl }))).toBe(400);
+      expect(await refusalOf(() => container.items.create({ id: 'a', pk: 'p', ttl: ttl as number }))).toBe(
+        400,
+      );
     }),
   );
 });

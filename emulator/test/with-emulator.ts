@@ -1,5 +1,5 @@
-import { CosmosClient } from '@azure/cosmos';
-import type { Container, ContainerRequest, Database } from '@azure/cosmos';
+import { ChangeFeedStartFrom, CosmosClient, PartitionKeyDefinitionVersion } from '@azure/cosmos';
+import type { Container, ContainerRequest, Database, FeedRange, PartitionKey } from '@azure/cosmos';
 import { startEmulator } from '../src/index.ts';
 import type { Emulator, EmulatorOptions } from '../src/index.ts';
 
@@ -25,7 +25,7 @@ export async function withEmulator(
     const { database } = await client.databases.create({ id: 'db' });
     const { container } = await database.containers.create({
       id: 'items',
-      partitionKey: { paths: ['/pk'], version: 2 },
+      partitionKey: { paths: ['/pk'], version: PartitionKeyDefinitionVersion.V2 },
       defaultTtl: -1,
       ...definition,
     });
@@ -56,3 +56,13 @@ export async function refusalOf(work: () => Promise<unknown>): Promise<number> {
     return failure.code ?? failure.cause?.code ?? -1;
   }
 }
+
+/** Where a change feed starts. What the SDK makes here is not declared as a ChangeFeedStartFrom, though it is meant to be. */
+export const startFrom = {
+  beginning: (of?: PartitionKey | FeedRange) =>
+    ChangeFeedStartFrom.Beginning(of) as unknown as ChangeFeedStartFrom,
+  now: (of?: PartitionKey | FeedRange) => ChangeFeedStartFrom.Now(of) as unknown as ChangeFeedStartFrom,
+  time: (time: Date, of?: PartitionKey | FeedRange) =>
+    ChangeFeedStartFrom.Time(time, of) as unknown as ChangeFeedStartFrom,
+  continuation: (token: string) => ChangeFeedStartFrom.Continuation(token) as unknown as ChangeFeedStartFrom,
+};

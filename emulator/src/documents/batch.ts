@@ -73,17 +73,17 @@ export function runBatch(
     const answers = results.map((result, index) =>
       toAnswer(result, minimal && operations[index]?.['operationType'] !== 'Read'),
     );
-    return { status: 200, charge: sum(answers), operations: answers };
+    return { status: 200, charge: sumCharges(answers), operations: answers };
   } catch (error) {
     if (!(error instanceof RolledBack)) throw error;
     const answers = operations.map((_, index) =>
       index === error.index ? toRefusal(error.cause) : { statusCode: 424, requestCharge: 0 },
     );
-    return { status: 207, charge: Math.max(1, sum(answers)), operations: answers };
+    return { status: 207, charge: Math.max(1, sumCharges(answers)), operations: answers };
   }
 }
 
-const sum = (answers: readonly OperationAnswer[]): number =>
+export const sumCharges = (answers: readonly OperationAnswer[]): number =>
   Math.round(answers.reduce((total, { requestCharge }) => total + requestCharge, 0) * 100) / 100;
 
 /** An operation may repeat the partition key of the request; it cannot name another one. */

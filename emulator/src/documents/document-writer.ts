@@ -7,7 +7,7 @@ import {
   replaceCharge,
 } from '../charges.ts';
 import { badRequest, conflict, CosmosError, notFound, preconditionFailed } from '../errors.ts';
-import { isObject } from '../json.ts';
+import { isObject, valueAt } from '../json.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { canonicalKey, keyOfDocument } from '../partition/partition-key.ts';
 import type { KeyValue } from '../partition/partition-key.ts';
@@ -172,6 +172,7 @@ export class DocumentWriter {
     if (model.defaultTtl !== null) store.deleteExpired(model.no, this.#key, id);
     const no = store.nextDocumentNumber();
     const stored = this.#stored(no, id, document);
+    this.#claimUnique(no, document);
     store.insertDocument(model.no, no, stored);
     this.#steps++;
     const terms = countIndexedTerms(document, model.indexing);
@@ -187,6 +188,7 @@ export class DocumentWriter {
     const { store } = this.#services;
     const { model } = this.#container;
     const stored = this.#stored(row.no, id, document);
+    this.#claimUnique(row.no, document);
     store.replaceDocument(model.no, row.no, stored);
     this.#steps++;
     const terms = countIndexedTerms(document, model.indexing);
@@ -196,6 +198,24 @@ export class DocumentWriter {
       etag: stored.etag,
       body: stored.body,
     };
+  }
+
+  /** Unique keys hold within a logical partition; a property that is not there counts as null. */
+  #claimUnique(no: number, document: JsonObject): void {
+    const { store } = this.#services;
+    const { model } = this.#container;
+    if (model.uniqueKeys.length === 0) return;
+    const values = model.uniqueKeys.map((paths) =>
+      JSON.stringify(paths.map((path) => valueAt(document, path) ?? null)),
+    );
+    for (const [key, value] of values.entries()) {
+      const owner = store.uniqueOwner(model.no, this.#key, key, value);
+      if (owner === undefined || owner === no) continue;
+      if (store.isAlive(owner, this.#live))
+        throw withCharge(new CosmosError(409, 'Unique index constraint violation.'), missCharge.write);
+      store.deleteDocument(owner);
+    }
+    store.saveUnique(model.no, this.#key, no, values);
   }
 
   #stored(no: number, id: string, document: JsonObject): Parameters<Store['insertDocument']>[2] {

@@ -4,10 +4,11 @@ import { header, jsonBody, pageSize } from '../http/context.ts';
 import type { Answer, Context } from '../http/context.ts';
 import type { ContainerState } from '../resources/catalog.ts';
 import { batchText, parseBatch, runBatch } from './batch.ts';
+import { runBulk } from './bulk.ts';
 import { readChangeFeed } from './change-feed.ts';
 import { liveness } from './document-writer.ts';
 import type { DocumentResult } from './document-writer.ts';
-import { sliceOf } from './feed-slice.ts';
+import { rangeById, sliceOf } from './feed-slice.ts';
 import { keyFromHeader, readFrom, resolvePartition, writeTo } from './partition.ts';
 import type { Partition } from './partition.ts';
 import { parsePatch } from './patch.ts';
@@ -60,6 +61,8 @@ function run(context: Context, container: ContainerState, operation: string): An
       return readChangeFeed(context, container);
     case 'batch':
       return batch(context, container);
+    case 'bulk':
+      return bulk(context, container);
     default:
       throw new CosmosError(405, 'The requested verb is not supported on documents.');
   }
@@ -150,6 +153,25 @@ function list(context: Context, container: ContainerState): Answer {
       'x-ms-item-count': String(bodies.length),
       ...(more ? { 'x-ms-continuation': String(last) } : {}),
     },
+  };
+}
+
+/** Operations on one physical partition, each for itself. */
+function bulk(context: Context, container: ContainerState): Answer {
+  const operations = parseBatch(jsonBody(context));
+  const id = header(context, 'x-ms-documentdb-partitionkeyrangeid');
+  if (id === undefined) throw badRequest('A bulk request names the partition key range it is for.');
+  const range = rangeById(container, id);
+  const result = runBulk(context.services, container, range, operations, {
+    minimal: wantsMinimal(context),
+    continueOnError: header(context, 'x-ms-cosmos-batch-continue-on-error')?.toLowerCase() !== 'false',
+  });
+  return {
+    status: result.status,
+    charge: result.charge,
+    body: batchText(result.operations),
+    headers: { 'x-ms-session-token': sessionToken(range), lsn: String(range.lsn) },
+    operations: operations.length,
   };
 }
 

@@ -5,6 +5,7 @@ import { authorize } from '../auth/authorize.ts';
 import { handleDocuments, ownerHeaders } from '../documents/handlers.ts';
 import { chargeOf } from '../documents/document-writer.ts';
 import { keyFromHeader } from '../documents/partition.ts';
+import { sliceOf } from '../documents/feed-slice.ts';
 import { handleQuery, handleQueryPlan } from '../documents/query.ts';
 import { CosmosError, notSupported } from '../errors.ts';
 import { canonicalKey } from '../partition/partition-key.ts';
@@ -12,7 +13,9 @@ import type { ContainerState } from '../resources/catalog.ts';
 import { handleResources } from '../resources/handlers.ts';
 import { header } from './context.ts';
 import type { Answer, Context, Services } from './context.ts';
+import { kindOf } from './route.ts';
 import type { Route } from './route.ts';
+import type { Throughput } from './throughput.ts';
 
 export interface Request {
   readonly method: string;
@@ -24,6 +27,7 @@ export interface Request {
 
 export interface DispatchServices extends Services {
   readonly keys: Keys;
+  readonly throughput: Throughput;
 }
 
 /** One request to one answer. Nothing is read or written before the caller is known and allowed. */
@@ -52,10 +56,37 @@ export function dispatch(services: DispatchServices, request: Request): Answer {
       caller,
       container,
     };
-    return answerTo(context);
+    return withinLimits(services.throughput, context, () => answerTo(context));
   } catch (error) {
     return refusal(error, container);
   }
+}
+
+/** Refuses with 429 what is over its budget, and books what the rest costs. */
+function withinLimits(throughput: Throughput, context: Context, work: () => Answer): Answer {
+  const { route, container } = context;
+  // Reading the account and planning a query are not served by the partitions that hold metadata.
+  if (route.resource === 'account' || route.operation === 'queryPlan') return work();
+  const kind = kindOf(route) === 'data' && container !== undefined ? 'partition' : 'metadata';
+  const budgets = kind === 'partition' && container ? rangesOf(context, container) : ['account'];
+  const wait = throughput.waitFor(kind, budgets);
+  if (wait > 0)
+    throw new CosmosError(429, 'Request rate is large. More request units are needed; wait and try again.', {
+      subStatus: 3200,
+      headers: { 'x-ms-retry-after-ms': String(wait) },
+    });
+  try {
+    const answer = work();
+    throughput.spend(kind, budgets, answer.charge);
+    return answer;
+  } catch (error) {
+    if (error instanceof CosmosError) throughput.spend(kind, budgets, chargeOf(error));
+    throw error;
+  }
+}
+
+function rangesOf(context: Context, container: ContainerState): string[] {
+  return sliceOf(context, container).ranges.map(({ id }) => `${container.model.rid}/${id}`);
 }
 
 /** The path as it was sent; for feeds of the parent. Some clients sign it before decoding. */

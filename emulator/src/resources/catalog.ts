@@ -6,7 +6,7 @@ import type { ResourceRow, ResourceType, Store } from '../storage/store.ts';
 import { modelOf } from './container-model.ts';
 import type { ContainerModel } from './container-model.ts';
 import { completeContainer, refuseContainerChange } from './container-definition.ts';
-import { firstRanges } from './ranges.ts';
+import { firstRanges, splitInTwo } from './ranges.ts';
 import { makeEtag, withoutSystem } from './system-properties.ts';
 
 /** A physical partition of a container as it stands; the log sequence number moves with every write. */
@@ -123,6 +123,17 @@ export class Catalog {
     const replaced = this.replace(row, definition, ifMatch);
     this.#containers.delete(row.rid);
     return replaced;
+  }
+
+  /** Splits a physical partition in the middle while requests go on. Continuations on it answer 410 from now on. */
+  splitRange(container: ContainerState, id: string): void {
+    const parent = container.ranges.find((range) => range.id === id);
+    if (parent === undefined) throw notFound();
+    const { no, key } = container.model;
+    const used = container.ranges.flatMap((range) => [range.id, ...range.parents]).map(Number);
+    const children = splitInTwo(parent, Math.max(...used) + 1, key);
+    this.#store.transaction(() => this.#store.splitRange(no, id, children));
+    container.ranges = this.#store.ranges(no).map((range) => ({ ...range }));
   }
 
   createPermission(user: ResourceRow, body: JsonObject, rid: string, self: string): ResourceRow {

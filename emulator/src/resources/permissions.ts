@@ -27,7 +27,7 @@ interface Scope {
 export function readScope(services: Services, body: JsonObject): Scope & { readonly mode: 'All' | 'Read' } {
   const { permissionMode, resource, resourcePartitionKey } = body;
   // The SDK's own constants are in lower case, the documentation's in capitals.
-  const mode = MODES.get(String(permissionMode).toLowerCase());
+  const mode = MODES.get(typeof permissionMode === 'string' ? permissionMode.toLowerCase() : '');
   if (mode === undefined)
     throw badRequest(`The permission mode ${JSON.stringify(permissionMode)} is none of All and Read.`);
   if (typeof resource !== 'string' || resource === '' || resource.length > maximumLink)

@@ -37,7 +37,7 @@ function cutVersion1(part: number): string {
 }
 
 /** The middle between two places on the line. */
-export function middle(min: string, max: string, key: PartitionKeyDefinition): string {
+function middle(min: string, max: string, key: PartitionKeyDefinition): string {
   const digits = 16;
   const low = key.version === 2 ? '' : '05C1';
   const high = key.version === 2 ? '40' : '05C2';
@@ -47,10 +47,13 @@ export function middle(min: string, max: string, key: PartitionKeyDefinition): s
   return hex((from + to) / 2n, digits);
 }
 
-/** The answer's form of a partition key range. */
-export interface RangeLike {
-  readonly id: string;
-  readonly min: string;
-  readonly max: string;
-  readonly parents: readonly string[];
+/** Children start where their parent stands: whatever was read of it stays read. */
+export function splitInTwo(parent: RangeRow, firstId: number, key: PartitionKeyDefinition): RangeRow[] {
+  const cut = middle(parent.min, parent.max, key);
+  const parents = [...parent.parents, parent.id];
+  const { min, max, lsn } = parent;
+  return [
+    { id: String(firstId), min, max: cut, lsn, parents },
+    { id: String(firstId + 1), min: cut, max, lsn, parents },
+  ];
 }

@@ -29,6 +29,13 @@ CREATE TABLE IF NOT EXISTS documents (
   range TEXT NOT NULL, lsn INTEGER NOT NULL, step INTEGER NOT NULL, ts INTEGER NOT NULL, ttl INTEGER,
   etag TEXT NOT NULL, body TEXT NOT NULL);
 CREATE UNIQUE INDEX IF NOT EXISTS documents_by_id ON documents (container, pk, id);
+CREATE TABLE IF NOT EXISTS unique_values (
+  container INTEGER NOT NULL, pk TEXT NOT NULL, key INTEGER NOT NULL, value TEXT NOT NULL, no INTEGER NOT NULL,
+  PRIMARY KEY (container, pk, key, value)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unique_values_by_document ON unique_values (no);
+CREATE TRIGGER IF NOT EXISTS documents_deleted AFTER DELETE ON documents BEGIN
+  DELETE FROM unique_values WHERE no = old.no;
+END;
 CREATE INDEX IF NOT EXISTS documents_by_change ON documents (container, pk, lsn, step);
 CREATE INDEX IF NOT EXISTS documents_by_range ON documents (container, range, lsn, step);
 `;
@@ -224,6 +231,29 @@ export class SqliteStore implements Store {
 
   deleteDocument(no: number): void {
     this.#run('DELETE FROM documents WHERE no = :no', { no });
+  }
+
+  uniqueOwner(container: number, pk: string, key: number, value: string): number | undefined {
+    const row = this.#get(
+      'SELECT no FROM unique_values WHERE container = :container AND pk = :pk AND key = :key AND value = :value',
+      { container, pk, key, value },
+    ) as { no: number } | undefined;
+    return row?.no;
+  }
+
+  saveUnique(container: number, pk: string, no: number, values: readonly string[]): void {
+    this.#run('DELETE FROM unique_values WHERE no = :no', { no });
+    values.forEach((value, key) =>
+      this.#run(
+        'INSERT INTO unique_values (container, pk, key, value, no) VALUES (:container, :pk, :key, :value, :no)',
+        { container, pk, key, value, no },
+      ),
+    );
+  }
+
+  isAlive(no: number, live: Liveness): boolean {
+    const parameters = { no, defaultTtl: live.defaultTtl, now: live.nowSeconds };
+    return this.#get(`SELECT 1 FROM documents WHERE no = :no AND ${alive}`, parameters) !== undefined;
   }
 
   deleteExpired(container: number, pk: string, id: string): void {

@@ -90,6 +90,11 @@ export interface Store {
   insertDocument(container: number, no: number, document: NewDocument): void;
   replaceDocument(container: number, no: number, document: NewDocument): void;
   deleteDocument(no: number): void;
+  /** The document that holds this value of a unique key, dead or alive. */
+  uniqueOwner(container: number, pk: string, key: number, value: string): number | undefined;
+  /** The values a document holds, one for each unique key of the container. */
+  saveUnique(container: number, pk: string, no: number, values: readonly string[]): void;
+  isAlive(no: number, live: Liveness): boolean;
   /** Forgets an expired document that stands in the way of a new one with its id. */
   deleteExpired(container: number, pk: string, id: string): void;
   deleteContainerDocuments(container: number): void;

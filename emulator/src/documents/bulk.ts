@@ -1,0 +1,94 @@
+import { badRequest, CosmosError } from '../errors.ts';
+import type { JsonObject } from '../json.ts';
+import { parseKeyHeader } from '../partition/partition-key.ts';
+import type { ContainerState, RangeState } from '../resources/catalog.ts';
+import { applyOperation, sumCharges, toAnswer, toRefusal } from './batch.ts';
+import type { OperationAnswer } from './batch.ts';
+import { DocumentWriter } from './document-writer.ts';
+import type { WriterServices } from './document-writer.ts';
+import { resolvePartition } from './partition.ts';
+import type { Partition } from './partition.ts';
+
+export interface BulkAnswer {
+  readonly status: 200 | 207;
+  readonly charge: number;
+  readonly operations: readonly OperationAnswer[];
+}
+
+export interface BulkOptions {
+  readonly minimal: boolean;
+  /** False: after the first failure the rest answers 424 and is not tried. */
+  readonly continueOnError: boolean;
+}
+
+/**
+ * Bulk: operations on many logical partitions of one physical partition, each for itself. They share one commit,
+ * which is what makes bulk fast, but not a log sequence number: each is a change of its own.
+ */
+export function runBulk(
+  services: WriterServices,
+  container: ContainerState,
+  range: RangeState,
+  operations: readonly JsonObject[],
+  options: BulkOptions,
+): BulkAnswer {
+  const partitions = operations.map((operation) => partitionOf(container, operation));
+  if (partitions.some((partition) => 'range' in partition && partition.range !== range))
+    throw new CosmosError(410, 'The partition key range of an operation is another one: it was split.', {
+      subStatus: 1002,
+    });
+  let { lsn } = range;
+  const answers = services.store.transaction(() => {
+    const done: OperationAnswer[] = [];
+    for (const [index, operation] of operations.entries()) {
+      const partition = partitions[index];
+      const stopped = !options.continueOnError && done.some(({ statusCode }) => statusCode >= 400);
+      if (partition === undefined || stopped) done.push({ statusCode: 424, requestCharge: 0 });
+      else if (partition instanceof CosmosError) done.push(toRefusal(partition));
+      else {
+        const { answer, changed } = applyOne(services, partition, lsn + 1, operation, options.minimal);
+        if (changed) lsn++;
+        done.push(answer);
+      }
+    }
+    if (lsn !== range.lsn) services.store.saveLsn(container.model.no, range.id, lsn);
+    return done;
+  });
+  range.lsn = lsn;
+  const failed = answers.some(({ statusCode }) => statusCode >= 400);
+  return { status: failed ? 207 : 200, charge: sumCharges(answers), operations: answers };
+}
+
+/** Where an operation goes; an error where it does not say so rightly, which is that operation's answer. */
+function partitionOf(container: ContainerState, operation: JsonObject): Partition | CosmosError {
+  try {
+    const { partitionKey } = operation;
+    if (typeof partitionKey !== 'string')
+      throw badRequest('Every operation of a bulk request names its partition key, as JSON text.');
+    const values = parseKeyHeader(partitionKey);
+    const isSystem = values.length === 0 && container.model.key.systemKey;
+    return resolvePartition(container, isSystem ? [{}] : values);
+  } catch (error) {
+    if (error instanceof CosmosError) return error;
+    throw error;
+  }
+}
+
+function applyOne(
+  services: WriterServices,
+  partition: Partition,
+  lsn: number,
+  operation: JsonObject,
+  minimal: boolean,
+): { answer: OperationAnswer; changed: boolean } {
+  const { container, range, values, epk } = partition;
+  const writer = new DocumentWriter(services, container, range, values, epk, lsn);
+  try {
+    const result = applyOperation(writer, operation);
+    const answer = toAnswer(result, minimal && operation['operationType'] !== 'Read');
+    return { answer, changed: writer.steps > 0 };
+  } catch (error) {
+    if (!(error instanceof CosmosError)) throw error;
+    return { answer: toRefusal(error), changed: false };
+  }
+}
