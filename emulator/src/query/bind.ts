@@ -451,7 +451,8 @@ function pathRoot(expression: Expression): Expression | undefined {
   return at;
 }
 
-const selectedExpressions = (select: Select): Expression[] =>
+/** The expressions of a SELECT clause. */
+export const selectedExpressions = (select: Select): Expression[] =>
   select.kind === 'star'
     ? []
     : select.kind === 'value'

@@ -1,6 +1,6 @@
 import { aggregate } from './aggregates.ts';
 import type { Aggregate } from './aggregates.ts';
-import { bind, containsAggregate, selectNames } from './bind.ts';
+import { bind, containsAggregate, selectedExpressions, selectNames } from './bind.ts';
 import type { QueryParameter } from './bind.ts';
 import { QueryError } from './errors.ts';
 import { parse } from './parser.ts';
@@ -92,6 +92,11 @@ export function planQuery(
   };
   const key = options.rangeOf ? pinnedPartitionKey(bound.query, partitionKeyPaths) : undefined;
   if (query.from.length === 0) {
+    if (bound.documentScans > 0) {
+      const message =
+        'A subquery over the container without FROM around it is not supported over several partitions.';
+      throw new QueryError('UNSUPPORTED', message, query);
+    }
     return {
       partitionedQueryExecutionInfoVersion: 2,
       queryInfo: passThrough(queryInfo),
@@ -124,18 +129,10 @@ function passThrough(info: QueryInfo): QueryInfo {
 
 function rewrite(query: Query, sql: string, info: QueryInfo, window: string): void {
   const { select } = query;
-  const items =
-    select.kind === 'list'
-      ? select.items.map(({ value }) => value)
-      : select.kind === 'value'
-        ? [select.value]
-        : [];
-  const inSubquery = query.from.some(
-    ({ collection }) => collection.kind === 'query' && foldsContainer(collection.query),
-  );
-  if (inSubquery) {
+  const inner = containerSubquery(query);
+  if (inner && needsAllRows(inner)) {
     countDistinct(query, sql, info);
-  } else if (query.groupBy.length > 0 || items.some(containsAggregate)) {
+  } else if (query.groupBy.length > 0 || selectedExpressions(select).some(containsAggregate)) {
     rewriteGroups(query, sql, info);
   } else if (query.orderBy.length > 0) {
     rewriteOrder(query, sql, info, window);
@@ -150,40 +147,38 @@ function rewrite(query: Query, sql: string, info: QueryInfo, window: string): vo
   }
 }
 
-/**
- * A subquery over the whole container in FROM is run by each partition for itself. That is right as long as it does
- * nothing that needs all rows at once.
- */
-function foldsContainer(query: Query): boolean {
-  const { select } = query;
-  const items =
-    select.kind === 'list'
-      ? select.items.map(({ value }) => value)
-      : select.kind === 'value'
-        ? [select.value]
-        : [];
+/** The subquery that reads the container; those that are joined read one document. */
+function containerSubquery(query: Query): Query | undefined {
+  const collection = query.from[0]?.collection;
+  return collection?.kind === 'query' ? collection.query : undefined;
+}
+
+/** Each partition runs a subquery for itself, which is right as long as it looks at one row at a time. */
+function needsAllRows(query: Query): boolean {
+  const inner = containerSubquery(query);
   return (
     query.distinct ||
     query.top !== undefined ||
     query.limit !== undefined ||
     query.groupBy.length > 0 ||
-    items.some(containsAggregate)
+    selectedExpressions(query.select).some(containsAggregate) ||
+    (inner !== undefined && needsAllRows(inner))
   );
 }
 
 /** `SELECT VALUE COUNT(1) FROM (SELECT DISTINCT …)`: partitions give the distinct rows, the client counts them. */
 function countDistinct(query: Query, sql: string, info: QueryInfo): void {
   const { select } = query;
-  const source = query.from[0];
   const item = select.kind === 'list' ? select.items[0] : undefined;
   const counted = select.kind === 'value' ? select.value : item?.value;
-  const inner = source?.collection.kind === 'query' ? source.collection.query : undefined;
+  const inner = containerSubquery(query);
   const isCount =
     counted?.kind === 'call' &&
     aggregate(counted.name.text)?.planName === 'Count' &&
     counted.arguments[0]?.kind === 'literal';
   const plain =
     inner?.distinct &&
+    inner.from[0]?.collection.kind === 'path' &&
     inner.top === undefined &&
     inner.limit === undefined &&
     inner.groupBy.length === 0 &&

@@ -333,10 +333,10 @@ function isAddressable(key: string | number): boolean {
 /**
  * Constants for which SQLite and JavaScript agree. Whole numbers beyond 2^53 are 64-bit integers to SQLite, which
  * compares them digit by digit, and numbers near zero it reads with an error in the last bit. Unpaired surrogates
- * cannot be handed to it, and NUL ends its texts.
+ * cannot be handed to it.
  */
 function isExact(constant: string | number): boolean {
-  if (typeof constant === 'string') return isWellFormed(constant) && !constant.includes('\0');
+  if (typeof constant === 'string') return isWellFormed(constant);
   const size = Math.abs(constant);
   return size === 0 || (size >= 1e-15 && size <= Number.MAX_SAFE_INTEGER);
 }

@@ -68,7 +68,7 @@ describe('no text makes anything but a QueryError', () => {
         attempt(`SELECT ${noise}`);
         attempt(`SELECT VALUE c FROM c WHERE ${noise}`);
       }),
-      { numRuns: 400 },
+      { numRuns: 250 },
     );
   });
 
@@ -79,7 +79,7 @@ describe('no text makes anything but a QueryError', () => {
         attempt(`SELECT VALUE ${words.join(' ')}`);
         attempt(`SELECT * FROM c WHERE ${words.join(' ')}`);
       }),
-      { numRuns: 400 },
+      { numRuns: 250 },
     );
   });
 
@@ -103,7 +103,7 @@ describe('no text makes anything but a QueryError', () => {
           attempt(text, [{ name: '@p', value: value as Json }]);
         },
       ),
-      { numRuns: 1000 },
+      { numRuns: 600 },
     );
   });
 
@@ -150,7 +150,7 @@ describe('no text makes anything but a QueryError', () => {
           );
         },
       ),
-      { numRuns: 2000 },
+      { numRuns: 1200 },
     );
   });
 });

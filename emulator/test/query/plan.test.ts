@@ -110,6 +110,11 @@ describe('query plans', () => {
       },
     ],
     ['SELECT 1', { rewrittenQuery: '' }],
+    [
+      'SELECT f.id, n FROM f JOIN (SELECT VALUE COUNT(1) FROM k IN f.kids) AS n WHERE n > 1',
+      { rewrittenQuery: '' },
+    ],
+    ['SELECT VALUE x FROM (SELECT VALUE c.x FROM c WHERE c.y = 1) x', { rewrittenQuery: '' }],
   ])('%s', (sql, expected) => {
     expect(infoOf(sql)).toMatchObject(expected);
   });
@@ -167,6 +172,8 @@ describe('query plans', () => {
     'SELECT c.name, ABS(AVG(c.age)) AS a FROM c GROUP BY c.name',
     'SELECT VALUE MAX(x) FROM (SELECT VALUE COUNT(1) FROM c) x',
     'SELECT * FROM (SELECT TOP 1 c.x FROM c) t',
+    'SELECT VALUE COUNT(1) FROM (SELECT * FROM (SELECT DISTINCT c.x FROM c) s) t',
+    'SELECT VALUE (SELECT VALUE COUNT(1) FROM c)',
   ])('refuses what partitions cannot answer apart: %s', (sql) => {
     expect(() => infoOf(sql)).toThrow(QueryError);
     expect(() => compileQuery(sql)).not.toThrow();
