@@ -26,8 +26,10 @@ export interface StackOptions {
   readonly ports?: Ports;
   /** App settings on top of those that connect the parts; they win. */
   readonly settings?: Readonly<Record<string, string>>;
-  /** Keeps the app's log, errors excepted, off stderr. */
+  /** Leaves only errors in the app's log. */
   readonly quiet?: boolean;
+  /** Gets the app's log line by line. Default: stderr. */
+  readonly onLine?: (line: string) => void;
   /** Called when the function host dies. Default: its last words go to stderr. */
   readonly onDeath?: (error: Error) => void;
   /** The built app. Default: `dist/app` below `root`. */
@@ -87,7 +89,7 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
       root,
       port: ports.api ?? 0,
       quiet: options.quiet ?? false,
-      onLine: (line) => process.stderr.write(`${line}\n`),
+      onLine: options.onLine ?? ((line) => process.stderr.write(`${line}\n`)),
       onDeath: options.onDeath ?? ((error) => process.stderr.write(`${error.message}\n`)),
       settings: {
         COSMOS_ENDPOINT: emulator.endpoint,

@@ -31,8 +31,8 @@ export function createHttpServer(app: App, functions: readonly HttpFunction[], l
     const work = serve(app, functions, log, request, response).finally(() => running.delete(work));
     running.add(work);
   };
-  // Both limits are those of the Functions host's web server; the body's is checked while reading.
-  const server = createServer({ maxHeaderSize: 32_768, requestTimeout: 0 }, answer);
+  // As much room for headers as the Functions host's web server has; Node's own default is half of it.
+  const server = createServer({ maxHeaderSize: 32_768 }, answer);
   server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
     if (!declaresTooLarge(request)) response.writeContinue();
     answer(request, response);

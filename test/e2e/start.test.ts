@@ -10,14 +10,12 @@ import { promisify } from 'node:util';
 import { startStack } from '../../local/stack.ts';
 import { HELP, readStartOptions } from '../../local/start/options.ts';
 import type { Stack } from '../../local/stack.ts';
-import { buildApp } from '../../scripts/build-app.ts';
 
 // Each test starts the whole product, some through npm.
 jest.setTimeout(120_000);
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-start-test-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
-beforeAll(() => buildApp(process.cwd()));
 
 let folders = 0;
 /** A place for temporary files, to see what is left in it. */
@@ -297,6 +295,8 @@ describe('the stack', () => {
     core.registerFunction({ name: 'die', bindings: { req: { type: 'httpTrigger', direction: 'in', methods: ['GET'] } } }, () => {});
   `;
 
+  const silent = () => undefined;
+
   function writeApp(code: string): string {
     const appDir = newFolder();
     writeFileSync(join(appDir, 'main.cjs'), code);
@@ -308,7 +308,7 @@ describe('the stack', () => {
   it('says so when the app dies, with its last words', async () => {
     let stack: Stack | undefined;
     const death = await new Promise<Error>((resolve, reject) => {
-      startStack({ quiet: true, appDir: writeApp(MORTAL), onDeath: resolve }).then(async (started) => {
+      startStack({ onLine: silent, appDir: writeApp(MORTAL), onDeath: resolve }).then(async (started) => {
         stack = started;
         await isGone(`${started.api}/die`);
       }, reject);
@@ -327,7 +327,7 @@ describe('the stack', () => {
     const started = startStack({
       dataDir,
       ports: { issuer },
-      quiet: true,
+      onLine: silent,
       appDir: writeApp(`throw new Error('no luck');`),
     });
     await expect(started).rejects.toThrow('no luck');
