@@ -1,12 +1,13 @@
-import { createBrotliDecompress, createGunzip, createZstdDecompress } from 'node:zlib';
-import { Readable } from 'node:stream';
+import { constants, createBrotliDecompress, createGunzip, createZstdDecompress } from 'node:zlib';
+import { pipeline, Readable } from 'node:stream';
 import type { HttpRequest } from '@azure/functions';
 import { RequestError } from '../errors.ts';
 
+/** zstd: RFC 9659 bounds the window to 8 MB; without a bound a body of a few bytes takes 128 MB of memory. */
 const DECODERS: Readonly<Record<string, () => NodeJS.ReadWriteStream>> = {
-  gzip: createGunzip,
-  br: createBrotliDecompress,
-  zstd: createZstdDecompress,
+  gzip: () => createGunzip(),
+  br: () => createBrotliDecompress(),
+  zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 23 } }),
 };
 
 /**
@@ -43,9 +44,9 @@ async function readText(request: HttpRequest, maxBytes: number): Promise<string>
   const chunks: Buffer[] = [];
   let bytes = 0;
   try {
-    for await (const chunk of decoder === undefined
-      ? source
-      : source.compose<NodeJS.ReadableStream>(decoder())) {
+    // `pipeline` listens for errors to the end: one that comes after the last read must not end the process.
+    const decoded = decoder === undefined ? source : pipeline(source, decoder(), () => undefined);
+    for await (const chunk of decoded) {
       bytes += (chunk as Buffer).length;
       if (bytes > maxBytes) {
         throw new RequestError('body_too_large', {
