@@ -254,6 +254,13 @@ describe('functions', () => {
     ['TimestampToDateTime(1594227912345)', '2020-07-08T17:05:12.3450000Z'],
     ["TimestampToDateTime('x')", U],
     ["YEAR('2016-05-29') + MONTH('2016-05-29') + DAY('2016-05-29')", 2016 + 5 + 29],
+    ['DateTimeFormat("2024-10-10 14:40:20", "yyyyMMdd")', '20241010'],
+    ['DateTimeFormat("2024-10-10 14:40:20", "yyyy-MM-dd [HH:mm:ss]")', '2024-10-10 [14:40:20]'],
+    [
+      'DateTimeFormat("2024-10-10 14:40:20", "To\\\\da\\\\y i\\\\s: yyyy-MM-ddTHH:mm:ss.fff")',
+      'Today is: 2024-10-10T14:40:20.000',
+    ],
+    ['DateTimeFormat("2024-01-02T14:00:00.12", "d/M/yy h:m ss.FFF")', '2/1/24 2:0 00.12'],
     // Items
     ["DocumentId({_rid: 'WaJBAMNrTdMBAAAAAAAAAA=='})", 1],
     ['DocumentId({})', U],
@@ -264,7 +271,7 @@ describe('functions', () => {
   it('tells the time of the clock it is given', () => {
     let clock = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
     const sql = `SELECT GetCurrentDateTime() AS a, GetCurrentTimestamp() AS b, GetCurrentTicks() AS c,
-      GetCurrentDateTimeStatic() AS d, GetCurrentTimestampStatic() AS e, GetCurrentTicksStatic() AS f FROM c`;
+      GetCurrentDateTimeStatic() AS d, Ago('ss', 30) AS g, Now() AS h, GetCurrentTimestampStatic() AS e, GetCurrentTicksStatic() AS f FROM c`;
     const [first, second] = [...compileQuery(sql, [], { now: () => clock++ }).run([{}, {}])] as Record<
       string,
       unknown
@@ -274,6 +281,7 @@ describe('functions', () => {
       b: 1767323045680,
       d: '2026-01-02T03:04:05.6780000Z',
     });
+    expect(first).toMatchObject({ g: '2026-01-02T03:03:35.6820000Z', h: '2026-01-02T03:04:05.6830000Z' });
     expect(second!['b']).not.toBe(first!['b']);
     expect(second).toMatchObject({ d: first!['d'], e: first!['e'], f: first!['f'] });
   });

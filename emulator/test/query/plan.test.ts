@@ -162,6 +162,7 @@ describe('query plans', () => {
     expect(plan('SELECT DISTINCT c.x FROM c ORDER BY c.x, c.y', ['OrderBy'])).toThrow(
       /Distinct MultipleOrderBy/,
     );
+    expect(plan('SELECT COUNTIF(c.x) FROM c', ['NonValueAggregate'])).toThrow(/: CountIf$/);
     expect(plan('SELECT TOP 1 * FROM c ORDER BY c.x', ['OrderBy', 'Top'])).not.toThrow();
   });
 

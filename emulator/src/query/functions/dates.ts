@@ -1,4 +1,4 @@
-import { define, isInteger, isNumber, isString, ofStrings } from './define.ts';
+import { ArgumentError, define, isInteger, isNumber, isString, ofStrings } from './define.ts';
 import type { BuiltIns } from './define.ts';
 import type { Value } from '../values.ts';
 
@@ -7,7 +7,7 @@ import type { Value } from '../values.ts';
  * BigInt here because the ticks of our time do not fit a double.
  */
 const TICKS_PER_MS = 10_000n;
-const FORMAT = /^(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,7}))?)?(Z|[+-]\d\d:\d\d)?)?$/;
+const FORMAT = /^(\d{4})-(\d\d)-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,7}))?)?(Z|[+-]\d\d:\d\d)?)?$/;
 
 /** Units of fixed length, in ticks. A nanosecond is a hundredth of a tick. */
 const UNITS = {
@@ -25,6 +25,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   year: 'year',
   yyyy: 'year',
   yy: 'year',
+  y: 'year',
   month: 'month',
   mm: 'month',
   m: 'month',
@@ -173,6 +174,41 @@ const onPart = (part: Part) =>
     return ticks === undefined ? undefined : partOf(part, ticks);
   });
 
+/** What DATETIMEFORMAT writes for a run of one letter; letters that are not here stand for themselves. */
+const SPECIFIERS: Readonly<
+  Record<string, readonly [longest: number, write: (ticks: bigint, length: number) => string]>
+> = {
+  y: [
+    4,
+    (ticks, length) => digits(length === 2 ? partOf('year', ticks) % 100 : partOf('year', ticks), length),
+  ],
+  M: [2, (ticks, length) => digits(partOf('month', ticks), length)],
+  d: [2, (ticks, length) => digits(partOf('day', ticks), length)],
+  H: [2, (ticks, length) => digits(partOf('hour', ticks), length)],
+  h: [2, (ticks, length) => digits(((partOf('hour', ticks) + 11) % 12) + 1, length)],
+  m: [2, (ticks, length) => digits(partOf('minute', ticks), length)],
+  s: [2, (ticks, length) => digits(partOf('second', ticks), length)],
+  f: [7, (ticks, length) => fractionOf(ticks).slice(0, length)],
+  /** As f, without the zeros at the end. */
+  F: [7, (ticks, length) => fractionOf(ticks).slice(0, length).replace(/0+$/, '')],
+};
+
+const digits = (value: number, length: number) => String(value).padStart(length, '0');
+const fractionOf = (ticks: bigint) => digits(partOf('nanosecond', ticks) / 100, 7);
+
+function formatBy(pattern: string, ticks: bigint): string {
+  return pattern.replace(/\\([^])|([a-zA-Z])\2*/g, (run: string, escaped?: string, letter?: string) => {
+    if (escaped !== undefined) return escaped;
+    const specifier =
+      letter !== undefined && Object.hasOwn(SPECIFIERS, letter) ? SPECIFIERS[letter] : undefined;
+    if (!specifier) return run;
+    const [longest, write] = specifier;
+    if (run.length > longest)
+      throw new ArgumentError(`The format '${run}' of DateTimeFormat is not supported.`);
+    return write(ticks, run.length);
+  });
+}
+
 const milliseconds = (ms: number) => BigInt(Math.trunc(ms)) * TICKS_PER_MS;
 
 export const dateFunctions: BuiltIns = {
@@ -200,6 +236,10 @@ export const dateFunctions: BuiltIns = {
       ? undefined
       : difference(part, start, end);
   }),
+  DATETIMEFORMAT: define(2, 2, ([time, pattern]) => {
+    const ticks = parseTicks(time);
+    return ticks === undefined || !isString(pattern) ? undefined : formatBy(pattern, ticks);
+  }),
   DATETIMEFROMPARTS: define(3, 7, (args) => {
     const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, fraction = 0] =
       args.filter(isInteger);
@@ -224,6 +264,13 @@ export const dateFunctions: BuiltIns = {
     isNumber(ticks) ? format(BigInt(Math.trunc(ticks))) : undefined,
   ),
   TIMESTAMPTODATETIME: define(1, 1, ([ms]) => (isNumber(ms) ? format(milliseconds(ms)) : undefined)),
+  AGO: define(2, 2, ([unit, count], { now }) => {
+    const part = toPart(unit);
+    if (part === undefined || !isInteger(count)) return undefined;
+    const moved = add(part, -count, milliseconds(now()));
+    return moved === undefined ? undefined : format(moved);
+  }),
+  NOW: define(0, 0, (_, { now }) => format(milliseconds(now()))),
   GETCURRENTDATETIME: define(0, 0, (_, { now }) => format(milliseconds(now()))),
   GETCURRENTDATETIMESTATIC: define(0, 0, (_, { started }) => format(milliseconds(started))),
   GETCURRENTTICKS: define(0, 0, (_, { now }) => Number(milliseconds(now()))),

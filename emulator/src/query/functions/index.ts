@@ -20,7 +20,7 @@ const all = new Map<string, BuiltIn>(
 );
 
 /** Functions of the service that this engine knows of and does not have. */
-const UNSUPPORTED = /^(ST_\w+|VECTORDISTANCE|FULLTEXT\w+|RRF|DATETIMEFORMAT|AGO|NOW|FIRST|LAST|ALL|UNIX\w+)$/;
+const UNSUPPORTED = /^(ST_\w+|VECTORDISTANCE|FULLTEXT\w+|RRF|FIRST|LAST|ALL|UNIX\w+)$/;
 
 /** A built-in function by name, in any case. */
 export const builtIn = (name: string): BuiltIn | undefined => all.get(name.toUpperCase());
