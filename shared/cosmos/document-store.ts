@@ -13,13 +13,18 @@ import { readFailure, toUnavailable } from './failure.ts';
 
 /** Header of the service that names the container which answered, by its resource id. */
 const CONTAINER_RID = 'x-ms-content-path';
+const CONTAINER_READ_MS = 20_000;
 
 /** The container `documents` as the sync domain sees it. */
 export function createDocumentStore(open: () => Promise<Container>): DocumentStore {
   let incarnation: Promise<string> | undefined;
   const read = async (): Promise<string> => {
     const container = await open();
-    const { resource } = await attempt('reading the container', () => container.read());
+    const { resource } = await attempt(
+      'reading the container',
+      AbortSignal.timeout(CONTAINER_READ_MS),
+      (abortSignal) => container.read({ abortSignal }),
+    );
     return resource?._rid ?? '';
   };
   return {
@@ -31,8 +36,8 @@ export function createDocumentStore(open: () => Promise<Container>): DocumentSto
       });
       return incarnation;
     },
-    open: (scope, session, meter) =>
-      openScope(open, scope, session, meter, async (seen) => {
+    open: (scope, session, meter, signal) =>
+      openScope(open, scope, session, meter, signal, async (seen) => {
         if (seen === (await incarnation)) return;
         incarnation = undefined;
         throw new Unavailable('The container was replaced by another one of its name.');
@@ -45,6 +50,7 @@ function openScope(
   scope: string,
   given: string | null,
   meter: Meter,
+  signal: AbortSignal,
   /** Told the resource id of the container that answered. */
   checkIncarnation: (seen: string) => Promise<void>,
 ): ScopeStore {
@@ -63,15 +69,17 @@ function openScope(
 
     async batch(writes): Promise<BatchResult> {
       const container = await open();
-      let response;
-      try {
-        response = await container.items.batch(writes.map(toOperation), [scope], {
-          contentResponseOnWriteEnabled: false,
-        });
-      } catch (error) {
-        if (readFailure(error).status === 413) return { kind: 'too-large' };
-        throw toUnavailable(error, 'writing a batch');
-      }
+      const response = await attempt(
+        'writing a batch',
+        signal,
+        (abortSignal) =>
+          container.items.batch(writes.map(toOperation), [scope], {
+            contentResponseOnWriteEnabled: false,
+            abortSignal,
+          }),
+        413,
+      );
+      if (response === null) return { kind: 'too-large' };
       const { result = [], headers } = response;
       count(1, Number(headers['x-ms-request-charge'] ?? 0), sessionOf(headers));
       const culprit = result.findIndex(({ statusCode }) => statusCode >= 400 && statusCode !== 424);
@@ -83,7 +91,7 @@ function openScope(
 
     async read(ids) {
       const container = await open();
-      const { resources, requestCharge } = await attempt('reading documents', () =>
+      const { resources, requestCharge } = await attempt('reading documents', signal, (abortSignal) =>
         container.items
           .query<unknown>(
             {
@@ -93,6 +101,7 @@ function openScope(
             {
               partitionKey: [scope],
               maxItemCount: -1,
+              abortSignal,
               ...(session === null ? {} : { sessionToken: session }),
             },
           )
@@ -112,14 +121,9 @@ function openScope(
         ...(continuation === null ? { startFromBeginning: true } : { continuation }),
         ...(session === null ? {} : { sessionToken: session }),
       });
-      let page;
-      try {
-        page = await feed.fetchNext();
-      } catch (error) {
-        // The continuation came from a client: one that the store does not understand is no fault of ours.
-        if (readFailure(error).status === 400) return null;
-        throw toUnavailable(error, 'reading the change feed');
-      }
+      // The continuation came from a client: one that the store does not understand is no fault of ours.
+      const page = await attempt('reading the change feed', signal, () => feed.fetchNext(), 400);
+      if (page === null) return null;
       count(1, page.requestCharge, page.sessionToken);
       const { [CONTAINER_RID]: rid } = page.headers as Record<string, unknown>;
       if (typeof rid === 'string') await checkIncarnation(rid);
@@ -169,11 +173,42 @@ function toOperation(write: Write): OperationInput {
   }
 }
 
-async function attempt<T>(doing: string, call: () => Promise<T>): Promise<T> {
+/**
+ * Makes a call of the SDK, and stops waiting for it when the signal says so: not every call of the SDK heeds one.
+ *
+ * @param expected a status that is an answer rather than a failure: the result is null then
+ * @throws Unavailable
+ */
+async function attempt<T>(
+  doing: string,
+  signal: AbortSignal,
+  call: (signal: AbortSignal) => Promise<T>,
+): Promise<T>;
+async function attempt<T>(
+  doing: string,
+  signal: AbortSignal,
+  call: (signal: AbortSignal) => Promise<T>,
+  expected: number,
+): Promise<T | null>;
+async function attempt<T>(
+  doing: string,
+  signal: AbortSignal,
+  call: (signal: AbortSignal) => Promise<T>,
+  expected?: number,
+): Promise<T | null> {
+  let giveUp: (() => void) | undefined;
   try {
-    return await call();
+    signal.throwIfAborted();
+    const given = new Promise<never>((_, reject) => {
+      giveUp = () => reject(new Error('The deadline passed.'));
+      signal.addEventListener('abort', giveUp);
+    });
+    return await Promise.race([call(signal), given]);
   } catch (error) {
+    if (expected !== undefined && readFailure(error).status === expected) return null;
     throw toUnavailable(error, doing);
+  } finally {
+    if (giveUp !== undefined) signal.removeEventListener('abort', giveUp);
   }
 }
 

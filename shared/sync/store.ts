@@ -59,7 +59,8 @@ export interface Meter {
 export interface DocumentStore {
   /** Changes when the container is another one: recreated, restored. Positions of one mean nothing in another. */
   incarnation(): Promise<string>;
-  open(scope: string, session: string | null, meter: Meter): ScopeStore;
+  /** @param signal gives up on calls that are under way: what they wrote may or may not be stored */
+  open(scope: string, session: string | null, meter: Meter, signal: AbortSignal): ScopeStore;
 }
 
 /** The store cannot answer now; the same request may be repeated later. */

@@ -47,6 +47,8 @@ export async function sync(
   const started = now();
   const deadline = started + settings.deadline;
   const request = parseRequest(body, settings.config, identity);
+  // The SDK repeats calls to a store it cannot reach for two minutes: longer than any caller waits.
+  const signal = AbortSignal.timeout(settings.deadline);
   const meter: Meter = { requests: 0, requestUnits: 0 };
   const { userId } = identity;
   const { deviceId } = request;
@@ -84,7 +86,7 @@ export async function sync(
   for (const scope of identity.scopes) {
     const text = request.checkpoints?.[scope];
     const sent = text === undefined ? null : parseCheckpoint(text);
-    const partition = store.open(scope, sent?.session ?? null, meter);
+    const partition = store.open(scope, sent?.session ?? null, meter, signal);
     const own = prepared.filter((item) => item.scope === scope);
     const written = new Set<string>();
     for (const [items, numbered] of [

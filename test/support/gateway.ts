@@ -6,6 +6,7 @@ import { DOCUMENTS } from '../../shared/cosmos/containers.ts';
 import { openCosmos } from '../../shared/cosmos/client.ts';
 import { createDocumentStore } from '../../shared/cosmos/document-store.ts';
 import type { SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
+import type { DocumentStore } from '../../shared/sync/store.ts';
 import { parseSyncConfig } from '../../shared/sync/sync-config.ts';
 import { sync, type SyncSettings } from '../../shared/sync/sync.ts';
 
@@ -16,8 +17,14 @@ export interface Gateway {
   readonly emulator: Emulator;
   /** The container, opened with the master key. */
   readonly container: Container;
+  readonly store: DocumentStore;
   /** One sync of a user, as it would arrive over HTTP: the body goes through JSON. */
-  readonly sync: (user: string, body: object, settings?: Partial<SyncSettings>) => Promise<SyncResponse>;
+  readonly sync: (
+    user: string,
+    body: object,
+    settings?: Partial<SyncSettings>,
+    store?: DocumentStore,
+  ) => Promise<SyncResponse>;
   /** Everything that is stored in a scope, system items included. */
   readonly items: (scope?: string) => Promise<Record<string, unknown>[]>;
   readonly dispose: () => Promise<void>;
@@ -42,21 +49,37 @@ const SETTINGS: SyncSettings = {
 };
 
 /** @param scopes the shared scopes of every user */
-export async function startGateway(
-  options: { scopes?: readonly string[]; data?: string } = {},
-): Promise<Gateway> {
-  const emulator = await startEmulator(options.data === undefined ? {} : { data: options.data });
+export async function startGateway(options: { scopes?: readonly string[] } = {}): Promise<Gateway> {
+  const emulator = await startEmulator();
   await provision(emulator.endpoint, emulator.key);
-  const client = openCosmos(emulator.endpoint, { key: emulator.key });
-  const admin = new CosmosClient({ endpoint: emulator.endpoint, key: emulator.key });
+  const opened = openGateway(emulator.endpoint, emulator.key, options.scopes);
+  return {
+    ...opened,
+    emulator,
+    dispose: async () => {
+      opened.close();
+      await emulator.dispose();
+    },
+  };
+}
+
+/** The sync domain on an emulator that runs already. */
+export function openGateway(endpoint: string, key: string, scopes: readonly string[] = []) {
+  const client = openCosmos(endpoint, { key });
+  const admin = new CosmosClient({ endpoint, key });
   const store = createDocumentStore(() => Promise.resolve(client.database(DATABASE).container(DOCUMENTS)));
   const container = admin.database(DATABASE).container(DOCUMENTS);
   return {
-    emulator,
     container,
-    sync: (user, body, settings) =>
-      sync(JSON.parse(JSON.stringify(body)), identityOf(user, options.scopes), {
-        store,
+    store,
+    sync: (
+      user: string,
+      body: object,
+      settings: Partial<SyncSettings> = {},
+      through: DocumentStore = store,
+    ) =>
+      sync(JSON.parse(JSON.stringify(body)), identityOf(user, scopes), {
+        store: through,
         settings: { ...SETTINGS, ...settings },
         now: Date.now,
         onMalformed: () => undefined,
@@ -67,10 +90,9 @@ export async function startGateway(
         .fetchAll();
       return resources;
     },
-    dispose: async () => {
+    close: () => {
       client.dispose();
       admin.dispose();
-      await emulator.dispose();
     },
   };
 }

@@ -1,0 +1,157 @@
+import type { DocumentStore, ScopeStore } from '../../shared/sync/store.ts';
+import { change, freezeTime, request, startGateway, advanceTime, type Gateway } from '../support/gateway.ts';
+
+/**
+ * The gateway dies between any two requests to Cosmos DB, before one is sent or after it was done; the client, which
+ * got no answer, repeats the very same request. Whatever the moment, the store ends up exactly as without the crash.
+ */
+
+const START = Date.parse('2026-11-22T10:00:00.000Z');
+
+let gateway: Gateway;
+beforeAll(async () => {
+  freezeTime();
+  gateway = await startGateway();
+});
+afterAll(async () => {
+  await gateway.dispose();
+  jest.useRealTimers();
+});
+
+class Crash extends Error {}
+
+/** A store that dies at its n-th call, and counts the calls. */
+function dying(store: DocumentStore, at: number, moment: 'before' | 'after') {
+  let calls = 0;
+  const call = async <T>(work: () => Promise<T>): Promise<T> => {
+    calls += 1;
+    const dies = calls === at;
+    if (dies && moment === 'before') throw new Crash();
+    const result = await work();
+    if (dies) throw new Crash();
+    return result;
+  };
+  const wrapped: DocumentStore = {
+    incarnation: () => store.incarnation(),
+    open: (...given) => {
+      const scope: ScopeStore = store.open(...given);
+      return {
+        get session() {
+          return scope.session;
+        },
+        batch: (writes) => call(() => scope.batch(writes)),
+        read: (ids) => call(() => scope.read(ids)),
+        changes: (...asked) => call(() => scope.changes(...asked)),
+      };
+    },
+  };
+  return { store: wrapped, calls: () => calls };
+}
+
+/** A state with conflicts waiting in it, and the request of a phone that meets all of them. */
+async function prepare(user: string): Promise<object> {
+  jest.setSystemTime(START);
+  const own = { streams: { [`user:${user}`]: null } };
+  const ids = Array.from({ length: 130 }, (_, index) => `d${index}`);
+  const first = await gateway.sync(user, {
+    ...request(
+      'tablet',
+      ids.map((id, index) => change(id, index + 1, { changeId: `${user}-t${index}` })),
+    ),
+    ...own,
+  });
+  const versions = first.results.map(({ version }) => version);
+  advanceTime(1000);
+  const phone = ids.flatMap((id, index) => {
+    const fields = { changeId: `${user}-p${index}`, data: { value: 'phone' } };
+    if (index % 10 === 0) return [change(id, index + 1, { ...fields, baseVersion: 'live' })]; // wins, the loser is logged
+    if (index % 10 === 1)
+      return [
+        change(id, index + 1, { ...fields, baseVersion: 'live', lastModified: '2020-01-01T00:00:00Z' }),
+      ]; // loses
+    if (index % 10 === 2)
+      return [
+        change(id, index + 1, { changeId: fields.changeId, type: 'delete', baseVersion: versions[index] }),
+      ];
+    if (index % 10 === 3) return [change(id, index + 1, { ...fields, type: 'patch', baseVersion: 'live' })]; // merged
+    if (index % 10 === 4) return [change(id, index + 1, { ...fields, lastModified: 'never' })]; // rejected
+    return [change(`new-${id}`, index + 1, fields)];
+  });
+  return { ...request('phone', phone), ...own };
+}
+
+const NEW_WITH_EVERY_WRITE = new Set(['_etag', '_ts', '_lsn', '_rid', '_self', 'at']);
+
+/** What is stored, without what every write makes new. */
+async function stored(user: string): Promise<string[]> {
+  const items = await gateway.items(`user:${user}`);
+  return items
+    .map((item) => Object.entries(item).filter(([key]) => !NEW_WITH_EVERY_WRITE.has(key)))
+    .map((entries) => JSON.stringify(Object.fromEntries(entries)))
+    .map((text) => text.replaceAll(user, 'USER').replace(/ledger:[^.]+/, 'ledger:HASH'))
+    .sort();
+}
+
+it('every moment of a push: the repeat ends where the undisturbed request would have', async () => {
+  const undisturbed = await prepare('nobody');
+  const counting = dying(gateway.store, Infinity, 'before');
+  const answer = await gateway.sync('nobody', undisturbed, {}, counting.store);
+  const expected = await stored('nobody');
+  expect(answer.stats.conflicts).toBe(39);
+  expect(expected.filter((item) => item.includes('~conflict:'))).toHaveLength(39);
+
+  const calls = counting.calls();
+  expect(calls).toBeGreaterThan(6);
+  for (let at = 1; at <= calls; at += 1) {
+    for (const moment of ['before', 'after'] as const) {
+      const user = `${moment}${at}`;
+      const body = await prepare(user);
+      await expect(gateway.sync(user, body, {}, dying(gateway.store, at, moment).store)).rejects.toThrow(
+        Crash,
+      );
+      const repeated = await gateway.sync(user, body);
+      expect(await stored(user)).toEqual(expected);
+      expect(
+        repeated.results.map(({ status, outcome }) => (status === 'duplicate' ? outcome : status)),
+      ).toEqual(answer.results.map(({ status }) => status));
+    }
+  }
+}, 60_000);
+
+it('a push that is stopped by the deadline goes on with the repeat', async () => {
+  const changes = Array.from({ length: 300 }, (_, index) => change(`x${index}`, index + 1));
+  const body = { ...request('phone', changes), streams: {} };
+  const slow = dying(gateway.store, Infinity, 'before');
+  const late: DocumentStore = {
+    ...slow.store,
+    open: (...given) => {
+      const scope = slow.store.open(...given);
+      return {
+        get session() {
+          return scope.session;
+        },
+        read: (ids) => scope.read(ids),
+        changes: (...asked) => scope.changes(...asked),
+        batch: async (writes) => {
+          const result = await scope.batch(writes);
+          advanceTime(40_000);
+          return result;
+        },
+      };
+    },
+  };
+  const tries: number[] = [];
+  for (let done = false; !done;) {
+    tries.push((await gateway.items('user:slow')).length);
+    done = await gateway.sync('slow', body, {}, late).then(
+      () => true,
+      (error: unknown) => {
+        expect(String(error)).toContain('deadline');
+        return false;
+      },
+    );
+  }
+  // Two batches fit into a deadline, and the first of a repeat is refused: still every try makes progress.
+  expect(tries).toEqual([0, 199, 298]);
+  expect(await gateway.items('user:slow')).toHaveLength(301);
+});

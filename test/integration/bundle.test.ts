@@ -1,0 +1,60 @@
+import { readFile, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { startHostProcess } from '../../local/host-process.ts';
+
+/** The app as it ships (jest's global set-up has built it). */
+const APP = join(process.cwd(), 'dist', 'app');
+
+it('is host.json, package.json and one bundle with its map, and nothing else', async () => {
+  expect((await readdir(APP)).sort()).toEqual(['host.json', 'main.cjs', 'main.cjs.map', 'package.json']);
+  expect((await stat(join(APP, 'main.cjs'))).size).toBeLessThanOrEqual(1_500_000);
+  expect(await readFile(join(APP, 'host.json'), 'utf8')).toBe(await readFile('host.json', 'utf8'));
+});
+
+const SETTINGS = {
+  COSMOS_ENDPOINT: 'http://127.0.0.1:9/',
+  COSMOS_AUTH: 'key',
+  COSMOS_KEY: Buffer.from('not a key').toString('base64'),
+  AUTH_ISSUER: 'http://127.0.0.1:9',
+  AUTH_AUDIENCE: 'api://tidemark',
+};
+
+const run = (settings: Record<string, string>, onLine: (line: string) => void = () => undefined) =>
+  startHostProcess({
+    appDir: APP,
+    root: process.cwd(),
+    port: 0,
+    quiet: true,
+    onLine,
+    onDeath: () => undefined,
+    settings,
+  });
+
+it('registers exactly these functions', async () => {
+  const host = await run(SETTINGS);
+  try {
+    expect(host.functions).toEqual([
+      {
+        name: 'GetCosmosToken',
+        route: 'api/GetCosmosToken',
+        methods: ['GET', 'POST'],
+        authLevel: 'anonymous',
+        trigger: 'httpTrigger',
+      },
+      { name: 'Sync', route: 'api/sync', methods: ['POST'], authLevel: 'anonymous', trigger: 'httpTrigger' },
+    ]);
+  } finally {
+    await host.dispose();
+  }
+});
+
+it('tells every missing setting at the start, at once', async () => {
+  const lines: string[] = [];
+  const failure = await run({}, (line) => lines.push(line)).then(
+    (host) => host.dispose().then(() => 'started'),
+    (error: unknown) => String(error),
+  );
+  const told = [failure, ...lines].join('\n');
+  for (const name of ['COSMOS_ENDPOINT', 'COSMOS_KEY', 'AUTH_ISSUER', 'AUTH_AUDIENCE'])
+    expect(told).toContain(name);
+});
