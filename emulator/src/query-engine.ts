@@ -2,6 +2,7 @@ import { badRequest, CosmosError } from './errors.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import { compileQuery as compile, QueryError, queryPlan } from './query/index.ts';
 import type { PlanOptions, QueryPlan } from './query/index.ts';
+import type { Filter } from './storage/store.ts';
 
 /** A query as requests carry it. */
 export interface QuerySpec {
@@ -14,6 +15,23 @@ export interface CompiledQuery {
   run(documents: Iterable<JsonObject>): Iterable<JsonValue>;
   /** Can the answers of several partitions simply follow each other? If not, clients need a query plan. */
   readonly streams: boolean;
+  /** What the store can find by itself; the query checks again in any case. */
+  readonly filter: Filter | undefined;
+}
+
+/** Properties that documents have in columns of their own. */
+const columns: Readonly<Record<string, string>> = { id: 'id', _ts: 'ts', _etag: 'etag' };
+
+function filterOf(compiled: ReturnType<typeof compile>): Filter | undefined {
+  const pushed = compiled.sqlite({
+    column: 'body',
+    position: 'no',
+    expression: ([name, ...rest]) =>
+      rest.length === 0 && typeof name === 'string' && Object.hasOwn(columns, name)
+        ? columns[name]
+        : undefined,
+  });
+  return pushed ?? undefined;
 }
 
 /** Prepares a query, or throws: 400 with the position of the mistake, 501 for what the engine cannot do. */
@@ -22,6 +40,7 @@ export function compileQuery(spec: QuerySpec, now: () => number): CompiledQuery 
     const compiled = compile(spec.query, [...spec.parameters], { now });
     return {
       streams: compiled.streams,
+      filter: filterOf(compiled),
       run: (documents) => rethrowing(spec.query, compiled.run(documents)),
     };
   });

@@ -140,7 +140,7 @@ export class DocumentWriter {
     this.#require(row, conditions);
     this.#services.store.deleteDocument(row.no);
     this.#steps++;
-    const terms = countIndexedTerms(parseStored(row.body), this.#container.model.indexing);
+    const terms = countIndexedTerms(withoutSystem(parseStored(row.body)), this.#container.model.indexing);
     return { status: 204, charge: deleteCharge(row.body.length, terms), etag: undefined, body: undefined };
   }
 

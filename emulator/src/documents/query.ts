@@ -126,6 +126,7 @@ function streamPage(
     feed.slice,
     liveness(container, context.services.now()),
     first,
+    query.filter,
   );
   let bytes = 0;
   let readAhead = false;
@@ -165,6 +166,7 @@ function skipPage(
       feed.slice,
       liveness(container, context.services.now()),
       0,
+      query.filter,
     );
     for (const row of source) {
       loaded++;

@@ -2,6 +2,7 @@ import { DatabaseSync } from 'node:sqlite';
 import type { SQLInputValue, StatementSync } from 'node:sqlite';
 import type {
   DocumentRow,
+  Filter,
   Liveness,
   NewDocument,
   RangeRow,
@@ -36,6 +37,7 @@ CREATE INDEX IF NOT EXISTS unique_values_by_document ON unique_values (no);
 CREATE TRIGGER IF NOT EXISTS documents_deleted AFTER DELETE ON documents BEGIN
   DELETE FROM unique_values WHERE no = old.no;
 END;
+CREATE INDEX IF NOT EXISTS documents_by_creation ON documents (container, pk);
 CREATE INDEX IF NOT EXISTS documents_by_change ON documents (container, pk, lsn, step);
 CREATE INDEX IF NOT EXISTS documents_by_range ON documents (container, range, lsn, step);
 `;
@@ -273,14 +275,21 @@ export class SqliteStore implements Store {
     return this.#nextDocument++;
   }
 
-  documents(container: number, slice: Slice, live: Liveness, afterNo: number): Iterable<DocumentRow> {
+  documents(
+    container: number,
+    slice: Slice,
+    live: Liveness,
+    afterNo: number,
+    filter?: Filter,
+  ): Iterable<DocumentRow> {
     const { kind, parameters } = bindSlice(slice);
-    // One partition: by its index, then sort (the unary plus hides the number from the planner). Anything larger:
-    // a walk by number, which starts where the last page ended.
-    const by = kind === 'partition' ? '+no' : 'no';
+    const where = filter === undefined ? '' : ` AND (${filter.where})`;
+    const limit = filter?.limit === undefined ? '' : ` LIMIT ${filter.limit}`;
     return this.#iterate(
-      `SELECT ${columns} FROM documents WHERE container = :container AND ${slices[kind]} AND ${by} > :afterNo AND ${alive} ORDER BY ${by}`,
+      `SELECT ${columns} FROM documents WHERE container = :container AND ${slices[kind]} AND no > :afterNo
+       AND ${alive}${where} ORDER BY ${filter?.orderBy ?? 'no'}${limit}`,
       { ...parameters, container, afterNo, defaultTtl: live.defaultTtl, now: live.nowSeconds },
+      filter?.parameters,
     );
   }
 
@@ -310,8 +319,13 @@ export class SqliteStore implements Store {
    * A fresh statement for every walk: a prepared statement holds one cursor, and a walk that is cut short (a full
    * page) must not disturb the next one.
    */
-  #iterate(sql: string, parameters: Parameters): Iterable<DocumentRow> {
-    return this.#db.prepare(sql).iterate(parameters) as unknown as Iterable<DocumentRow>;
+  #iterate(
+    sql: string,
+    parameters: Parameters,
+    anonymous: readonly SQLInputValue[] = [],
+  ): Iterable<DocumentRow> {
+    const statement = this.#db.prepare(sql);
+    return statement.iterate(parameters, ...anonymous) as unknown as Iterable<DocumentRow>;
   }
 
   countDocuments(container: number): number {

@@ -64,6 +64,14 @@ export interface Liveness {
 export type Slice =
   { readonly pk: string } | { readonly min: string; readonly max: string; readonly range?: string };
 
+/** Part of a query that the store does itself. SQL over the columns of documents, with question marks. */
+export interface Filter {
+  readonly where: string;
+  readonly parameters: readonly (string | number)[];
+  readonly orderBy?: string;
+  readonly limit?: number;
+}
+
 export interface Store {
   transaction<T>(work: () => T): T;
   close(): void;
@@ -100,8 +108,14 @@ export interface Store {
   deleteContainerDocuments(container: number): void;
   nextDocumentNumber(): number;
 
-  /** In the order of creation. */
-  documents(container: number, slice: Slice, live: Liveness, afterNo: number): Iterable<DocumentRow>;
+  /** In the order of creation, unless the filter has another one. */
+  documents(
+    container: number,
+    slice: Slice,
+    live: Liveness,
+    afterNo: number,
+    filter?: Filter,
+  ): Iterable<DocumentRow>;
   /** In the order of change. */
   changes(
     container: number,
