@@ -56,6 +56,7 @@ export interface BoundSource {
 }
 
 export interface BoundQuery {
+  at: Span;
   sources: BoundSource[];
   where: Bound | undefined;
   /** Where rows are folded: one group per distinct key, or one for all rows where there are no keys. */
@@ -118,21 +119,20 @@ class Binder {
     if (top !== undefined && limit !== undefined) {
       throw new QueryError('SC2000', 'TOP and OFFSET LIMIT cannot be used in one query.', query);
     }
-    const orderBy = this.#orderBy(query, scope, parent === undefined);
+    const sorted = this.#orderBy(query, scope, parent === undefined);
     const selected = selectedExpressions(query.select);
     if (query.groupBy.length > 0 || selected.some(containsAggregate)) {
-      if (query.orderBy.length > 0) {
-        throw new QueryError(
-          'SC2000',
-          'ORDER BY is not supported together with GROUP BY or aggregates.',
-          query,
-        );
+      if (query.groupBy.length > 0 && sorted.length > 0) {
+        throw new QueryError('SC2000', 'ORDER BY is not supported together with GROUP BY.', query);
       }
       scope.grouped = this.#grouped(query.groupBy, scope);
     }
     const grouping = scope.grouped?.grouping;
+    // Aggregates without GROUP BY yield one row, so the service lets ORDER BY stand there and mean nothing.
+    const orderBy = grouping ? [] : sorted;
     const project = this.#select(query, scope, sources);
-    return { sources, where, grouping, orderBy, project, distinct: query.distinct, top, offset, limit };
+    const { distinct } = query;
+    return { at: query, sources, where, grouping, orderBy, project, distinct, top, offset, limit };
   }
 
   // Clauses

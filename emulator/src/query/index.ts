@@ -1,6 +1,7 @@
 import { bind } from './bind.ts';
-import type { QueryParameter } from './bind.ts';
+import type { BoundQuery, QueryParameter } from './bind.ts';
 import { parse } from './parser.ts';
+import { documentPath } from './partition-key.ts';
 import { planQuery } from './plan.ts';
 import type { PlanOptions, QueryPlan } from './plan.ts';
 import { compile } from './run.ts';
@@ -27,6 +28,13 @@ export interface CompiledQuery {
   sqlite(options: SqliteOptions): SqliteQuery | null;
   /** Whether the answers of several partitions can simply follow each other. If not, clients need a query plan. */
   readonly streams: boolean;
+  /** What ORDER BY sorts documents by, first things first: what an index must be there for. */
+  readonly sortedBy: readonly SortKey[];
+}
+
+export interface SortKey {
+  path: readonly (string | number)[];
+  descending: boolean;
 }
 
 export interface CompileOptions {
@@ -46,8 +54,19 @@ export function compileQuery(
   return {
     run: (documents) => run(documents, now),
     sqlite: (options) => pushDown(plan, options),
+    sortedBy: sortKeys(plan.query),
     streams: !grouping && orderBy.length === 0 && !distinct && top === undefined && limit === undefined,
   };
+}
+
+function sortKeys({ sources, orderBy }: BoundQuery): SortKey[] {
+  const source = sources[0];
+  if (source?.collection.kind !== 'documents' || source.iterate) return [];
+  const { slot, collection } = source;
+  return orderBy.flatMap(({ value, descending }) => {
+    const path = documentPath(value, slot);
+    return path ? [{ path: [...collection.path, ...path], descending }] : [];
+  });
 }
 
 /** The body of a query plan answer. Throws a QueryError as compileQuery does. */

@@ -72,14 +72,15 @@ export function planQuery(
   const query = parse(sql);
   const bound = bind(query, sql, parameters);
   const { top, offset, limit } = bound.query;
+  const orderBy = bound.query.orderBy.length > 0 ? query.orderBy : [];
   const hasLimit = limit !== undefined;
   const queryInfo: QueryInfo = {
     distinctType: distinctType(query, sql),
     top: top ?? null,
     offset: hasLimit ? offset : null,
     limit: limit ?? null,
-    orderBy: query.orderBy.map(({ descending }) => (descending ? 'Descending' : 'Ascending')),
-    orderByExpressions: query.orderBy.map(({ value }) => print(value, sql)),
+    orderBy: orderBy.map(({ descending }) => (descending ? 'Descending' : 'Ascending')),
+    orderByExpressions: orderBy.map(({ value }) => print(value, sql)),
     groupByExpressions: query.groupBy.map((expression) => print(expression, sql)),
     groupByAliases: [],
     aggregates: [],

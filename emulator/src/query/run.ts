@@ -29,8 +29,18 @@ export function compile(
   return (documents, now) => {
     const source = plan.documentScans > 1 ? [...documents] : documents;
     const slots = new Array<Value>(plan.slots).fill(undefined);
-    return rows({ slots, documents: source, context: { now, started: now() } });
+    return bounded(rows({ slots, documents: source, context: { now, started: now() } }), plan.query.at);
   };
+}
+
+/** Texts and arrays that a query makes can outgrow what the runtime holds; that is the query's fault, not ours. */
+function* bounded(rows: Iterable<Json>, at: Span): Iterable<Json> {
+  try {
+    yield* rows;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new QueryError('SC2000', 'The query makes a value that is too large.', at);
+  }
 }
 
 // Queries

@@ -139,6 +139,7 @@ describe('clauses', () => {
     ['SELECT VALUE MAKELIST(c.state) FROM c', [['WA', 'NY', 'WA']]],
     ['SELECT VALUE MAKESET(c.state) FROM c', [['WA', 'NY']]],
     ['SELECT VALUE COUNT(1)', [1]],
+    ['SELECT VALUE COUNT(1) FROM c ORDER BY c.id, c.size', [3]],
     // GROUP BY
     [
       'SELECT c.state, COUNT(1) AS n FROM c GROUP BY c.state',
@@ -210,6 +211,20 @@ describe('clauses', () => {
     const first = compileQuery('SELECT TOP 3 VALUE c.id FROM c WHERE c.id != "1"').run(documents());
     expect([...first]).toEqual(['0', '2', '3']);
     expect(read).toBe(4);
+  });
+
+  it.each<[sql: string, sortedBy: unknown]>([
+    ['SELECT * FROM c', []],
+    ['SELECT COUNT(1) FROM c ORDER BY c.a', []],
+    [
+      'SELECT * FROM Families.address f ORDER BY f.city, f["a b"][0] DESC',
+      [
+        { path: ['address', 'city'], descending: false },
+        { path: ['address', 'a b', 0], descending: true },
+      ],
+    ],
+  ])('tells what documents are sorted by: %s', (sql, sortedBy) => {
+    expect(compileQuery(sql).sortedBy).toEqual(sortedBy);
   });
 
   it('runs again over other documents', () => {

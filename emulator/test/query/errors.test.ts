@@ -96,6 +96,12 @@ describe('errors', () => {
     expect(errorOf(() => rows(sql)).code).toBe('SC1001');
   });
 
+  it('ends a query whose values grow beyond all bounds', () => {
+    const long = 'REPLICATE("ab", 5000)';
+    const sql = `SELECT VALUE LENGTH(REPLACE(REPLACE(${long}, "a", ${long}), "b", ${long}))`;
+    expect(errorOf(() => rows(sql)).message).toMatch(/too large/);
+  });
+
   it('refuses parameters that nest without end', () => {
     const value = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) as never;
     expect(errorOf(() => compileQuery('SELECT VALUE @p', [{ name: '@p', value }])).message).toMatch(

@@ -109,6 +109,15 @@ describe('query plans', () => {
         dCountInfo: { dCountAlias: 'n' },
       },
     ],
+    [
+      'SELECT VALUE MAX(c.x) FROM c ORDER BY c.x, c.y',
+      {
+        orderBy: [],
+        orderByExpressions: [],
+        aggregates: ['Max'],
+        rewrittenQuery: expect.not.stringContaining('ORDER') as string,
+      },
+    ],
     ['SELECT 1', { rewrittenQuery: '' }],
     [
       'SELECT f.id, n FROM f JOIN (SELECT VALUE COUNT(1) FROM k IN f.kids) AS n WHERE n > 1',

@@ -291,7 +291,7 @@ describe('SQLite and the interpreter', () => {
         }
         db.close();
       }),
-      { numRuns: 250 },
+      { numRuns: 150 },
     );
   });
 

@@ -1,4 +1,4 @@
-import { ArgumentError, define, isInteger, isNumber, isString, ofStrings } from './define.ts';
+import { ArgumentError, define, isFiniteNumber, isInteger, isString, ofStrings } from './define.ts';
 import type { BuiltIns } from './define.ts';
 import type { Value } from '../values.ts';
 
@@ -261,9 +261,9 @@ export const dateFunctions: BuiltIns = {
     return ticks === undefined ? undefined : Number(floorDiv(ticks, TICKS_PER_MS));
   }),
   TICKSTODATETIME: define(1, 1, ([ticks]) =>
-    isNumber(ticks) ? format(BigInt(Math.trunc(ticks))) : undefined,
+    isFiniteNumber(ticks) ? format(BigInt(Math.trunc(ticks))) : undefined,
   ),
-  TIMESTAMPTODATETIME: define(1, 1, ([ms]) => (isNumber(ms) ? format(milliseconds(ms)) : undefined)),
+  TIMESTAMPTODATETIME: define(1, 1, ([ms]) => (isFiniteNumber(ms) ? format(milliseconds(ms)) : undefined)),
   AGO: define(2, 2, ([unit, count], { now }) => {
     const part = toPart(unit);
     if (part === undefined || !isInteger(count)) return undefined;

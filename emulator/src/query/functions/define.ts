@@ -51,5 +51,7 @@ export function ofNumbers(count: 0 | 1 | 2, call: (a: number, b: number) => Valu
 
 export const isString = (value: Value): value is string => typeof value === 'string';
 export const isNumber = (value: Value): value is number => typeof value === 'number';
+export const isFiniteNumber = (value: Value): value is number =>
+  typeof value === 'number' && Number.isFinite(value);
 export const isInteger = (value: Value): value is number =>
   typeof value === 'number' && Number.isInteger(value);
