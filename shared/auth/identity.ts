@@ -19,7 +19,6 @@ export interface ClaimMapping {
   readonly sharedScopes: ReadonlyMap<string, string>;
 }
 
-const MAX_SCOPES = 50;
 const SCOPE_ID_MAX = 200;
 
 /**
@@ -39,7 +38,7 @@ export function toIdentity(claims: Readonly<Record<string, unknown>>, mapping: C
       return name === null ? [] : [`${kind}:${name}`];
     }),
   );
-  return { userId, claimedId, ownScope, scopes: [ownScope, ...new Set(shared)].slice(0, MAX_SCOPES) };
+  return { userId, claimedId, ownScope, scopes: [ownScope, ...new Set(shared)] };
 }
 
 /**

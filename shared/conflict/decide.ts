@@ -1,4 +1,4 @@
-import type { JsonObject } from './json.ts';
+import { sameJson, type JsonObject } from './json.ts';
 import { mergePatch } from './merge-patch.ts';
 import { GATEWAY_DEVICE, compareWrites, type Writer } from './order.ts';
 import type { Base } from './version.ts';
@@ -69,32 +69,26 @@ export function decide(current: DocumentState, change: Incoming, earlier: Earlie
   const sequential =
     earlier?.holds === true || (change.base.kind === 'version' && change.base.etag === current.etag);
   if (sequential) return accept(current, change, null);
-  if (
-    current.writer !== null &&
-    compareWrites(
-      { time: change.time, writer: change.writer },
-      { time: current.stamp, writer: current.writer },
-    ) <= 0
-  ) {
-    return skip(change);
-  }
+  if (compareTo(current, change) <= 0) return skip(change);
   // A client that states no base claims nothing about what it replaces: what is older is simply replaced.
   return accept(current, change, change.base.kind === 'unstated' ? null : lost(current));
 }
 
 /**
  * Is the change, sent without a number by a client that goes by time alone, the very one that is stored? Such a repeat
- * is harmless, and is answered as one.
+ * is harmless, and is answered as one. Another edit of the same millisecond is none.
  */
 export const isRepeat = (current: DocumentState, change: Incoming): boolean =>
   current.kind !== 'absent' &&
   change.base.kind === 'unstated' &&
   change.writer.seq === null &&
-  current.writer !== null &&
-  compareWrites(
-    { time: change.time, writer: change.writer },
-    { time: current.stamp, writer: current.writer },
-  ) === 0;
+  compareTo(current, change) === 0 &&
+  change.type === (current.kind === 'tombstone' ? 'delete' : 'upsert') &&
+  sameJson(current.data, change.data);
+
+/** Positive where the change comes after what is stored; what nobody is known to have written comes first. */
+const compareTo = ({ stamp, writer }: Held, change: Incoming): number =>
+  writer === null ? 1 : compareWrites(change, { time: stamp, writer });
 
 function mayCreate(base: Base, earlier: Earlier | null): boolean {
   if (earlier !== null) return earlier.left === 'nothing';

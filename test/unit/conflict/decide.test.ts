@@ -1,5 +1,6 @@
 import {
   decide,
+  isRepeat,
   type Base,
   type DocumentState,
   type Earlier,
@@ -149,4 +150,31 @@ it('equal times are decided by the writer, then by the number', () => {
 it('what is no document wins against nothing', () => {
   const broken: Held = { kind: 'live', etag: '"e1"', stamp: 0, writer: null, data: {} };
   expect(summary(broken, incoming('upsert', older, before))).toBe(`applied, ${mine}, stored lost`);
+});
+
+describe('A change without a number', () => {
+  const WRITER = { userId: 'alice', deviceId: 'thin', seq: null };
+  const stored: Held = { ...live, writer: WRITER, data: { a: 1, b: [2, { c: null }] } };
+  const again: Incoming = {
+    ...incoming('upsert', unstated, NOW),
+    writer: WRITER,
+    data: { b: [2, { c: null }], a: 1 },
+  };
+
+  it('is a repeat where it is what is stored', () => {
+    expect(isRepeat(stored, again)).toBe(true);
+    expect(
+      isRepeat({ ...stored, kind: 'tombstone', data: null }, { ...again, type: 'delete', data: null }),
+    ).toBe(true);
+  });
+
+  it.each([
+    ['another content of the same millisecond', { data: { a: 1 } }],
+    ['another time', { time: NOW + 1 }],
+    ['another device', { writer: { ...WRITER, deviceId: 'other' } }],
+    ['a base', { base: nothing }],
+    ['a delete', { type: 'delete', data: null }],
+  ] as const)('is none with %s', (_, fields) => {
+    expect(isRepeat(stored, { ...again, ...fields })).toBe(false);
+  });
 });
