@@ -15,6 +15,7 @@ An Azure Cosmos DB (NoSQL) emulator that checks keys and resource tokens. Develo
   --partitions <n>        physical partitions of a new container (default 1)
   --ru-limit <n>          request units per second and physical partition; more answers 429 (default: no limit)
   --metadata-limit <n>    request units per second for metadata (the service has ${serviceMetadataLimit}; default: no limit)
+  --https                 HTTPS with a self-made certificate, printed so that clients can trust it
   --json                  print one JSON line {"endpoint","key"} when ready
   --help                  this text
 `;
@@ -28,6 +29,7 @@ const options = {
   partitions: { type: 'string' },
   'ru-limit': { type: 'string' },
   'metadata-limit': { type: 'string' },
+  https: { type: 'boolean' },
   json: { type: 'boolean' },
   help: { type: 'boolean' },
 } as const;
@@ -56,6 +58,7 @@ function toOptions(values: Values): EmulatorOptions {
     ...(key === undefined ? {} : { key }),
     ...(durability === undefined ? {} : { durability }),
     ...(partitions === undefined ? {} : { partitions }),
+    https: values.https === true,
     limits: {
       partition: number(values, 'ru-limit', 1) ?? null,
       metadata: number(values, 'metadata-limit', 1) ?? null,
@@ -78,11 +81,11 @@ async function main(): Promise<void> {
   }
   refuseAzure(process.env);
   const emulator = await startEmulator(toOptions(values));
-  const { endpoint, key } = emulator;
+  const { endpoint, key, certificate } = emulator;
   process.stdout.write(
     values.json === true
-      ? `${JSON.stringify({ endpoint, key })}\n`
-      : `Cosmos DB emulator at ${endpoint}\nKey: ${key}\nConnection string: AccountEndpoint=${endpoint};AccountKey=${key};\n`,
+      ? `${JSON.stringify({ endpoint, key, ...(certificate === undefined ? {} : { certificate }) })}\n`
+      : `Cosmos DB emulator at ${endpoint}\nKey: ${key}\nConnection string: AccountEndpoint=${endpoint};AccountKey=${key};\n${certificate ?? ''}`,
   );
   const stop = (): void => {
     void emulator.dispose().then(() => process.exit(0));

@@ -1,9 +1,13 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, randomBytes, X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
+import { BearerVerifier } from './auth/bearer.ts';
+import type { IdentityOptions } from './auth/bearer.ts';
 import { FaultPlan } from './http/faults.ts';
 import type { FaultControl } from './http/faults.ts';
 import { RequestLog } from './http/request-log.ts';
 import type { RequestLogView } from './http/request-log.ts';
+import { makeCertificate } from './http/certificate.ts';
+import type { Certificate } from './http/certificate.ts';
 import { Throughput } from './http/throughput.ts';
 import type { ThroughputControl, ThroughputLimits } from './http/throughput.ts';
 import { createCosmosServer } from './http/server.ts';
@@ -12,6 +16,7 @@ import { SqliteStore } from './storage/sqlite-store.ts';
 import type { Store } from './storage/store.ts';
 import { conditionHolds } from './documents/query.ts';
 
+export type { IdentityOptions, RoleAssignment } from './auth/bearer.ts';
 export type { Fault, FaultAction, FaultControl } from './http/faults.ts';
 export type { RequestLogView, RequestRecord } from './http/request-log.ts';
 export { serviceMetadataLimit } from './http/throughput.ts';
@@ -33,6 +38,12 @@ export interface EmulatorOptions {
   durability?: 'full' | 'normal';
   /** Physical partitions of a new container; default 1. */
   partitions?: number;
+  /** Issuer of Microsoft Entra tokens and the data-plane roles of their holders; absent: no such token is taken. */
+  identity?: IdentityOptions;
+  /** True: keys and resource tokens are refused, as on an account with disableLocalAuth. */
+  disableLocalAuth?: boolean;
+  /** True: HTTPS with a self-made certificate, which is kept in the data file. */
+  https?: boolean;
   /** Throughput limits; absent: none. */
   limits?: ThroughputLimits;
 }
@@ -44,6 +55,8 @@ export interface Emulator {
   readonly key: string;
   /** A key that reads and never writes. */
   readonly readOnlyKey: string;
+  /** With https: the certificate as PEM, for clients to take as their CA. */
+  readonly certificate?: string;
   /** The last requests, oldest first. */
   readonly requests: RequestLogView;
   readonly faults: FaultControl;
@@ -70,10 +83,13 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     const log = new RequestLog();
     const faults = new FaultPlan();
     const throughput = new Throughput(options.limits ?? {}, now);
+    const verifier = options.identity && new BearerVerifier(options.identity);
+    const certificate = options.https === true ? certificateOf(store, now()) : undefined;
     let endpoint = '';
     const keys = {
       master: masterKey,
       readOnly: createHmac('sha512', masterKey).update('read-only key').digest(),
+      localAuthDisabled: options.disableLocalAuth ?? false,
     };
     const services = {
       store,
@@ -82,20 +98,22 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
       keys,
       masterKey,
       throughput,
+      assignments: options.identity?.assignments ?? [],
       holds: conditionHolds,
       endpoint: () => endpoint,
     };
-    const server = createCosmosServer({ services, log, faults });
+    const server = createCosmosServer({ services, log, faults, verifier }, certificate);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen(options.port ?? 0, host, resolve);
     });
     const { port } = server.address() as AddressInfo;
-    endpoint = `http://${host.includes(':') ? `[${host}]` : host}:${port}/`;
+    endpoint = `${certificate === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}/`;
     return {
       endpoint,
       key: masterKey.toString('base64'),
       readOnlyKey: keys.readOnly.toString('base64'),
+      ...(certificate === undefined ? {} : { certificate: certificate.certificate }),
       requests: log,
       faults,
       limits: throughput,
@@ -118,6 +136,21 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     store.close();
     throw error;
   }
+}
+
+/** The certificate kept from the last start while it is good for another month, or a new one. */
+function certificateOf(store: Store, now: number): Certificate {
+  const [certificate, key] = [store.setting('certificate'), store.setting('certificateKey')];
+  if (certificate !== undefined && key !== undefined) {
+    const { validTo } = new X509Certificate(certificate);
+    if (Date.parse(validTo) - now > 30 * 24 * 3600 * 1000) return { certificate, key };
+  }
+  const made = makeCertificate(now, randomBytes);
+  store.transaction(() => {
+    store.saveSetting('certificate', made.certificate);
+    store.saveSetting('certificateKey', made.key);
+  });
+  return made;
 }
 
 /** The key given, the one kept from the last start, or a new one; kept for the next start. */

@@ -8,16 +8,21 @@ import type { Grant } from './resource-token.ts';
 export type Caller =
   | { readonly kind: 'master' }
   | { readonly kind: 'readOnly' }
-  | { readonly kind: 'token'; readonly grant: Grant };
+  | { readonly kind: 'token'; readonly grant: Grant }
+  | { readonly kind: 'principal'; readonly principal: string };
 
 export interface Keys {
   readonly master: Buffer;
   readonly readOnly: Buffer;
+  /** True: only Microsoft Entra tokens are taken, as with disableLocalAuth on an account. */
+  readonly localAuthDisabled: boolean;
 }
 
 export interface Credentials {
   readonly authorization: string | undefined;
   readonly date: string | undefined;
+  /** What a bearer token proved, found out beforehand because the issuer's keys may have to be fetched. */
+  readonly bearer: string | CosmosError | undefined;
 }
 
 /** A signed request is good for this long before and after its date. */
@@ -42,12 +47,39 @@ export function authenticate(
       'Required Header authorization is missing. Ensure a valid Authorization token is passed.',
     );
   const token = decodeToken(credentials.authorization);
+  if (token.startsWith(bearerPrefix)) return principal(credentials.bearer);
+  if (keys.localAuthDisabled)
+    throw new CosmosError(
+      401,
+      'Local Authorization is disabled. Use an AAD token to authorize all requests.',
+      { subStatus: 5202 },
+    );
   if (token.startsWith('type=master&'))
     return master(keys, token, credentials.date, verb, route, rawLink, now);
   if (token.startsWith('type=resource&')) return resource(keys, token, now);
   throw unauthorized(
-    'The authorization header is none of the kinds this account takes: type=master or type=resource.',
+    'The authorization header is none of the kinds this account takes: type=master, type=resource and type=aad.',
   );
+}
+
+const bearerPrefix = 'type=aad&ver=1.0&sig=';
+
+/** The bearer token of an authorization header, or undefined where it holds none. */
+export function bearerToken(header: string | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  try {
+    const token = decodeToken(header);
+    return token.startsWith(bearerPrefix) ? token.slice(bearerPrefix.length) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function principal(bearer: string | CosmosError | undefined): Caller {
+  if (bearer === undefined)
+    throw unauthorized('This account takes no Microsoft Entra tokens: it has no issuer.');
+  if (bearer instanceof CosmosError) throw bearer;
+  return { kind: 'principal', principal: bearer };
 }
 
 function decodeToken(header: string): string {

@@ -2,6 +2,8 @@ import { CosmosError } from '../errors.ts';
 import { isReadOnly } from '../http/route.ts';
 import type { Route } from '../http/route.ts';
 import type { Caller } from './authenticate.ts';
+import type { RoleAssignment } from './bearer.ts';
+import { roleRefusal } from './roles.ts';
 import type { Grant } from './resource-token.ts';
 
 /** What a request touches, as far as a grant cares. */
@@ -15,8 +17,19 @@ export interface Target {
 const forbidden = (message: string): CosmosError => new CosmosError(403, message);
 
 /** Throws 403 where the caller may not do this. Every request passes here before anything is read or written. */
-export function authorize(caller: Caller, route: Route, target: Target): void {
+export function authorize(
+  caller: Caller,
+  route: Route,
+  target: Target,
+  assignments: readonly RoleAssignment[],
+): void {
   if (caller.kind === 'master') return;
+  if (caller.kind === 'principal') {
+    const refusal = roleRefusal(assignments, caller.principal, route);
+    if (refusal !== undefined)
+      throw new CosmosError(403, `Request blocked by Auth: ${refusal}`, { subStatus: 5300 });
+    return;
+  }
   if (caller.kind === 'readOnly') {
     if (!isReadOnly(route.operation)) throw forbidden('A read-only key cannot write.');
     // A read-only key must not hand out tokens: every read of a permission mints one.

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { authenticate } from '../auth/authenticate.ts';
 import type { Keys } from '../auth/authenticate.ts';
+import type { RoleAssignment } from '../auth/bearer.ts';
 import { authorize } from '../auth/authorize.ts';
 import { handleDocuments, ownerHeaders } from '../documents/handlers.ts';
 import { chargeOf } from '../documents/document-writer.ts';
@@ -23,11 +24,13 @@ export interface Request {
   readonly route: Route;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  readonly bearer?: string | CosmosError | undefined;
 }
 
 export interface DispatchServices extends Services {
   readonly keys: Keys;
   readonly throughput: Throughput;
+  readonly assignments: readonly RoleAssignment[];
 }
 
 /** One request to one answer. Nothing is read or written before the caller is known and allowed. */
@@ -40,6 +43,7 @@ export function dispatch(services: DispatchServices, request: Request): Answer {
       {
         authorization: header(request, 'authorization'),
         date: header(request, 'x-ms-date') ?? header(request, 'date'),
+        bearer: request.bearer,
       },
       request.method,
       route,
@@ -47,7 +51,8 @@ export function dispatch(services: DispatchServices, request: Request): Answer {
       services.now(),
     );
     container = containerOf(services, route);
-    authorize(caller, route, { container: container?.model.rid, partitionKey: keyOf(request, container) });
+    const target = { container: container?.model.rid, partitionKey: keyOf(request, container) };
+    authorize(caller, route, target, services.assignments);
     const context: Context = {
       services,
       route,

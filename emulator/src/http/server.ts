@@ -1,7 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import { bearerToken } from '../auth/authenticate.ts';
+import type { BearerVerifier } from '../auth/bearer.ts';
 import { CosmosError } from '../errors.ts';
+import type { Certificate } from './certificate.ts';
 import { header } from './context.ts';
 import type { Answer } from './context.ts';
 import { dispatch, refusal } from './dispatch.ts';
@@ -17,15 +21,20 @@ export interface ServerParts {
   readonly services: DispatchServices;
   readonly log: RequestLog;
   readonly faults: FaultPlan;
+  readonly verifier: BearerVerifier | undefined;
 }
 
-export function createCosmosServer(parts: ServerParts): Server {
-  return createServer({ keepAliveTimeout: 60_000 }, (incoming, outgoing) => {
+export function createCosmosServer(parts: ServerParts, certificate?: Certificate): Server {
+  const listener: RequestListener = (incoming, outgoing) => {
     serve(parts, incoming, outgoing).catch((error: unknown) => {
       // The client went away while the body was on its way: there is nobody to answer.
       outgoing.destroy(error instanceof Error ? error : undefined);
     });
-  });
+  };
+  const options = { keepAliveTimeout: 60_000 };
+  if (certificate === undefined) return createServer(options, listener);
+  const { certificate: cert, key } = certificate;
+  return createSecureServer({ ...options, cert, key }, listener);
 }
 
 async function serve(parts: ServerParts, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
@@ -35,7 +44,8 @@ async function serve(parts: ServerParts, incoming: IncomingMessage, outgoing: Se
   const path = (incoming.url ?? '/').split('?')[0] ?? '/';
   const method = incoming.method ?? 'GET';
   const route = parseRoute(method, path, incoming.headers);
-  const request: Request = { method, path, route, headers: incoming.headers, body: body ?? '' };
+  const bearer = await proveBearer(parts, incoming.headers.authorization);
+  const request: Request = { method, path, route, headers: incoming.headers, body: body ?? '', bearer };
   const partitionKey = header(request, 'x-ms-documentdb-partitionkey') ?? null;
   const { resource, operation } = route;
   const fault = parts.faults.next({ method, resource, operation, partitionKey });
@@ -63,6 +73,21 @@ async function serve(parts: ServerParts, incoming: IncomingMessage, outgoing: Se
   if (lost) incoming.socket.destroy();
   else
     send(outgoing, answer, header(request, 'x-ms-activity-id') ?? randomUUID(), performance.now() - started);
+}
+
+async function proveBearer(
+  { verifier, services }: ServerParts,
+  authorization: string | undefined,
+): Promise<string | CosmosError | undefined> {
+  const token = bearerToken(authorization);
+  if (token === undefined || verifier === undefined) return undefined;
+  try {
+    return await verifier.principalOf(token, services.now());
+  } catch (error) {
+    return error instanceof CosmosError
+      ? error
+      : new CosmosError(401, 'The Microsoft Entra token is not accepted.');
+  }
 }
 
 function process(parts: ServerParts, request: Request, fault: FaultAction | undefined): Answer {
