@@ -4,7 +4,7 @@ import { QueryError } from './errors.ts';
 import type { Span } from './errors.ts';
 import { ArgumentError } from './functions/define.ts';
 import type { FunctionContext } from './functions/define.ts';
-import { likePattern } from './functions/patterns.ts';
+import { likePattern } from './functions/like.ts';
 import { binaryOperator, unaryOperator } from './operators.ts';
 import { compareValues, equal, keyOf, order, propertyOf, setProperty, storable } from './values.ts';
 import type { Json, JsonObject, Value } from './values.ts';
@@ -263,7 +263,7 @@ function evaluator(bound: Bound): Evaluate {
           const text = value(frame);
           const like = pattern(frame);
           if (typeof text !== 'string' || typeof like !== 'string') return undefined;
-          return likePattern(like, escape).test(text);
+          return likePattern(like, escape)(text);
         }),
       );
     }

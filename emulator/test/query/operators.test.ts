@@ -132,6 +132,20 @@ describe('operators', () => {
     ["'a[b' LIKE 'a[b'", true],
     ["'\u{1f600}x' LIKE '_x'", true],
     ["'fruit' NOT LIKE 'x%'", true],
+    ["'' LIKE ''", true],
+    ["'' LIKE '%'", true],
+    ["'a' LIKE ''", false],
+    ["'aba' LIKE 'ab%ba'", false],
+    ["'abba' LIKE 'ab%ba'", true],
+    ["'axbxc' LIKE 'a%b%c'", true],
+    ["'axcxb' LIKE 'a%b%c'", false],
+    ["'xaby' LIKE '%a_y'", true],
+    ["'aab' LIKE '%_b'", true],
+    ["'b' LIKE '%_b'", false],
+    ["'a-b' LIKE 'a[x-]b'", true],
+    ["'a]b' LIKE 'a[]]b'", true],
+    ["'a^b' LIKE 'a[x^]b'", true],
+    ["'a%' LIKE '%\\\\%' ESCAPE '\\\\'", true],
     ["1 LIKE '1'", U],
     ["'1' LIKE 1", U],
     // Members
@@ -169,6 +183,12 @@ describe('operators', () => {
     ];
     const sql = 'SELECT TOP @top VALUE f.id FROM f WHERE ARRAY_CONTAINS(@list, f[@key]) ORDER BY f[@key]';
     expect(rows(sql, undefined, parameters)).toEqual(['andersen']);
+  });
+
+  it('matches patterns with many wildcards in no time', () => {
+    const pattern = `${'%a'.repeat(30)}%b`;
+    expect(evaluate(`REPLICATE('a', 5000) LIKE '${pattern}'`)).toBe(false);
+    expect(evaluate(`REPLICATE('a', 5000) LIKE '_${pattern}'`)).toBe(false);
   });
 
   it('reads comments, any case of keywords, and white space as nothing', () => {

@@ -30,41 +30,6 @@ function withoutLayout(pattern: string): string {
   );
 }
 
-/**
- * A pattern of LIKE: `%` any text, `_` any character, `[a-f]` and `[^a-f]` one of a set, and the escape character
- * before any of these for itself (documentation, "LIKE keyword").
- */
-export function likePattern(pattern: string, escape: string | undefined): RegExp {
-  return cached(`like/${escape ?? ''}/${pattern}`, () => {
-    let source = '';
-    let at = 0;
-    while (at < pattern.length) {
-      const char = pattern.charAt(at);
-      if (char === escape && at + 1 < pattern.length) {
-        source += literal(pattern.charAt(at + 1));
-        at += 2;
-      } else if (char === '%') {
-        if (!source.endsWith('[^]*?')) source += '[^]*?';
-        at++;
-      } else if (char === '_') {
-        source += '(?:[\\ud800-\\udbff][\\udc00-\\udfff]|[^])';
-        at++;
-      } else {
-        const set = char === '[' ? /^\[(\^?)([^\]]+)\]/.exec(pattern.slice(at)) : null;
-        source += set ? `[${set[1] ?? ''}${(set[2] ?? '').replace(/[\\[\]^]/g, '\\$&')}]` : literal(char);
-        at += set ? set[0].length : 1;
-      }
-    }
-    try {
-      return new RegExp(`^${source}$`);
-    } catch {
-      throw new ArgumentError(`The pattern '${pattern.slice(0, 100)}' has a range that is out of order.`);
-    }
-  });
-}
-
-const literal = (char: string) => char.replace(/[\\^$.*+?()[\]{}|/-]/, '\\$&');
-
 function cached(key: string, make: () => RegExp): RegExp {
   const known = cache.get(key);
   if (known) return known;
