@@ -21,10 +21,18 @@ export function signed(key: string, request: RawRequest, date: string): string {
   const parts = request.path.split('/').filter((part) => part !== '');
   const isFeed = parts.length % 2 === 1;
   const type = (isFeed ? parts.at(-1) : parts.at(-2)) ?? '';
-  const link = (isFeed ? parts.slice(0, -1) : parts).map(decodeURIComponent).join('/');
+  const link = (isFeed ? parts.slice(0, -1) : parts).map(decode).join('/');
   const text = `${request.method.toLowerCase()}\n${type}\n${link}\n${date.toLowerCase()}\n\n`;
   const signature = createHmac('sha256', Buffer.from(key, 'base64')).update(text).digest('base64');
   return encodeURIComponent(`type=master&ver=1.0&sig=${signature}`);
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** Sends a request as it is, with this authorization header or none. */
