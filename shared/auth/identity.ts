@@ -43,13 +43,15 @@ export function toIdentity(claims: Readonly<Record<string, unknown>>, mapping: C
 
 /**
  * Spells a name with the characters a scope may have: any other byte of its UTF-8 form becomes `=` and two hex
- * digits, `=` itself included, so two names never become one.
+ * digits, `=` itself included, so two names never become one. `.` and `..` are spelled out too: names become parts of
+ * Cosmos DB paths, where those two mean something else.
  *
  * @returns null for a name that is empty, too long, or not well-formed Unicode
  */
 export function encodeName(name: string): string | null {
   if (Buffer.from(name, 'utf8').toString('utf8') !== name) return null;
-  const encoded = name.replace(/[^A-Za-z0-9._@-]/gu, (character) =>
+  const special = /^\.{1,2}$/.test(name) ? /\./g : /[^A-Za-z0-9._@-]/gu;
+  const encoded = name.replace(special, (character) =>
     [...Buffer.from(character, 'utf8')]
       .map((byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`)
       .join(''),

@@ -29,6 +29,8 @@ export const SAFE_ALGORITHMS = [
 
 const CLOCK_TOLERANCE_SECONDS = 60;
 const TIMEOUT_MS = 5_000;
+/** Least time between two looks for a key that is not known: tokens with made-up key names cost no more than that. */
+const LOOK_AGAIN_MS = 10_000;
 
 /**
  * Verifies bearer tokens: signature, issuer, audience, expiry, algorithm. Keys are fetched when first needed, cached,
@@ -38,7 +40,7 @@ export function createVerifier(
   settings: IssuerSettings,
   now: () => number,
 ): (authorization: string | null) => Promise<JWTPayload> {
-  const keys = createKeySource(settings);
+  const keys = createKeySource(settings, now);
   return async (authorization) => {
     const token = readBearer(authorization);
     try {
@@ -78,7 +80,7 @@ const refuse = (code: 'invalid_token' | 'token_expired', detail?: string, cause?
 function toRefusal(error: unknown): Error {
   if (error instanceof errors.JWTExpired) return refuse('token_expired', undefined, error);
   if (error instanceof Unavailable) return error;
-  if (error instanceof errors.JWKSTimeout)
+  if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid)
     return new Unavailable('The identity provider did not give its keys.', 5, { cause: error });
   if (error instanceof errors.JOSEError && error.code !== 'ERR_JOSE_GENERIC')
     return refuse('invalid_token', undefined, error);
@@ -87,18 +89,44 @@ function toRefusal(error: unknown): Error {
 }
 
 /** One flight at a time; a failed discovery is tried again with the next request. */
-function createKeySource({ issuer, jwksUri }: IssuerSettings): () => Promise<JWTVerifyGetKey> {
+function createKeySource(
+  { issuer, jwksUri }: IssuerSettings,
+  now: () => number,
+): () => Promise<JWTVerifyGetKey> {
   let keys: Promise<JWTVerifyGetKey> | undefined;
   return () => {
     keys ??= (jwksUri === null ? discover(issuer) : Promise.resolve(jwksUri))
-      .then((uri) =>
-        createRemoteJWKSet(new URL(uri), { timeoutDuration: TIMEOUT_MS, cooldownDuration: 30_000 }),
-      )
+      .then((uri) => createKeySet(new URL(uri), now))
       .catch((error: unknown) => {
         keys = undefined;
         throw error;
       });
     return keys;
+  };
+}
+
+/**
+ * `jose` looks for an unknown key only 30 s after its last fetch, so an issuer that changes its key soon after the app
+ * has started would lock its users out for that long. Here the first look is free, and later ones are bounded; any of
+ * them brings all new keys, so tokens with made-up key names cannot keep a real one away.
+ */
+function createKeySet(uri: URL, now: () => number): JWTVerifyGetKey {
+  const known = createRemoteJWKSet(uri, { timeoutDuration: TIMEOUT_MS, cooldownDuration: Infinity });
+  let lookedAt = -Infinity;
+  let look: Promise<void> | undefined;
+  return async (header, token) => {
+    try {
+      return await known(header, token);
+    } catch (error) {
+      if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
+      if (look === undefined) {
+        if (Math.abs(now() - lookedAt) < LOOK_AGAIN_MS) throw error;
+        lookedAt = now();
+        look = known.reload().finally(() => (look = undefined));
+      }
+      await look;
+      return await known(header, token);
+    }
   };
 }
 

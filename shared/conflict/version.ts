@@ -22,7 +22,9 @@ export function parseVersion(text: string): Version | null {
   const stamp = parseInt(stampText, 36);
   if (liveness === undefined || !Number.isSafeInteger(stamp)) return null;
   try {
-    return { etag: decodeURIComponent(etagText), stamp, live: liveness === 'l' };
+    const etag = decodeURIComponent(etagText);
+    // In If-Match a star fits every version: it would let an edit win unseen over whatever is stored.
+    return etag.includes('*') ? null : { etag, stamp, live: liveness === 'l' };
   } catch {
     return null;
   }

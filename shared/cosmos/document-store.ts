@@ -161,8 +161,8 @@ function toOperation(write: Write): OperationInput {
         operationType: 'Patch',
         id: write.id,
         resourceBody: {
-          // Positions hold a number and a text of letters, digits and `._-` only: nothing to escape.
-          condition: `FROM c WHERE c.seq = ${write.expected.seq} AND c.changeId = "${write.expected.changeId}"`,
+          // A ledger may have been written past the gateway: its text is quoted, whatever it holds.
+          condition: `FROM c WHERE c.seq = ${write.expected.seq} AND c.changeId = ${JSON.stringify(write.expected.changeId)}`,
           operations: [
             { op: 'set', path: '/seq', value: write.to.seq },
             { op: 'set', path: '/changeId', value: write.to.changeId },

@@ -132,6 +132,10 @@ export const ERRORS = {
   ),
   too_deep: change('The document is nested deeper than 64 levels.', 'Flatten the document.'),
   forbidden_key: change('The document has a property named `__proto__`.', 'Rename the property.'),
+  malformed_text: change(
+    'A text or a property name in the document is not well-formed Unicode.',
+    'Remove the unpaired surrogate: it has no UTF-8 form.',
+  ),
   number_out_of_range: change(
     'The document holds a number beyond the range of a 64-bit float.',
     'Send such numbers as text.',

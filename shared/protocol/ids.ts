@@ -26,7 +26,7 @@ export const isDocumentId = (id: string): boolean =>
   id.length > 0 && id.length <= DOCUMENT_ID_MAX && !FORBIDDEN_IN_ID.test(id) && isWellFormed(id);
 
 /** `String.prototype.isWellFormed` for the browsers that lack it. */
-const isWellFormed = (text: string): boolean =>
+export const isWellFormed = (text: string): boolean =>
   !/[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/.test(text);
 
 /** Item id of a document: unique in its scope. */

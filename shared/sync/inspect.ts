@@ -1,12 +1,13 @@
-import type { ChangeErrorCode } from '../protocol/index.ts';
+import { isWellFormed, type ChangeErrorCode } from '../protocol/index.ts';
 
 /** Deepest nesting of a document: beyond it, recursive code in any client is at risk. */
 export const MAX_DEPTH = 64;
 
 /**
  * Looks through the content of a document for what must not be stored: nesting beyond `MAX_DEPTH`, a property named
- * `__proto__` (it would change the prototype of objects in careless clients), and numbers that JSON text can write but
- * a 64-bit float cannot hold (they would be stored as null).
+ * `__proto__` (it would change the prototype of objects in careless clients), numbers that JSON text can write but a
+ * 64-bit float cannot hold (they would be stored as null), and unpaired surrogates (they have no UTF-8 form: one such
+ * text would break the whole delta of a client whose JSON reader is strict).
  *
  * Walks without recursion: hostile nesting must not exhaust the stack.
  *
@@ -35,10 +36,14 @@ export function inspectContent(
     if (typeof value === 'number' && !Number.isFinite(value)) {
       return { code: 'number_out_of_range', pointer: pointer(place) };
     }
+    if (typeof value === 'string' && !isWellFormed(value)) {
+      return { code: 'malformed_text', pointer: pointer(place) };
+    }
     if (typeof value !== 'object' || value === null) continue;
     if (depth > MAX_DEPTH) return { code: 'too_deep', pointer: pointer(place) };
     for (const [key, child] of Object.entries(value)) {
       const next: Place = { value: child, key, parent: place, depth: depth + 1 };
+      if (!isWellFormed(key)) return { code: 'malformed_text', pointer: pointer(place) };
       if (key === '__proto__') return { code: 'forbidden_key', pointer: pointer(next) };
       stack.push(next);
     }

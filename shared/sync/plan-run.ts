@@ -130,6 +130,11 @@ export function planRun(
       ? ({ outcome: 'applied', write: null, loser: null } as const)
       : decide(current, item.incoming, earlier);
 
+    if (item.incoming.type === 'patch' && sizeOf(decision.write?.data) > item.maxBytes) {
+      refuse('rejected', changeError('document_too_large', '/data', 'The patch would make it so.'));
+      continue;
+    }
+
     const cost = costOf(decision, writes.has(key), item);
     const full = operations + cost.operations > limits.operations || bytes + cost.bytes > limits.bytes;
     if (full && entries.length > 0) break;
@@ -183,15 +188,17 @@ function costOf(
   alreadyWritten: boolean,
   { base, incoming, bytes }: PreparedChange,
 ): { operations: number; bytes: number } {
-  const sizeOf = (content: JsonObject | null): number =>
-    content === null ? 0 : content === incoming.data ? bytes : Buffer.byteLength(JSON.stringify(content));
-  const write = decision.write === null ? 0 : ENVELOPE_BYTES + sizeOf(decision.write.data);
+  const known = (content: JsonObject | null): number => (content === incoming.data ? bytes : sizeOf(content));
+  const write = decision.write === null ? 0 : ENVELOPE_BYTES + known(decision.write.data);
   const record =
     decision.loser === null
       ? 0
-      : ENVELOPE_BYTES + sizeOf(decision.loser.data) + (base === undefined ? 0 : MAX_BASE_BYTES);
+      : ENVELOPE_BYTES + known(decision.loser.data) + (base === undefined ? 0 : MAX_BASE_BYTES);
   return {
     operations: (decision.write !== null && !alreadyWritten ? 1 : 0) + (decision.loser !== null ? 1 : 0),
     bytes: write + record,
   };
 }
+
+const sizeOf = (content: JsonObject | null | undefined): number =>
+  content == null ? 0 : Buffer.byteLength(JSON.stringify(content));

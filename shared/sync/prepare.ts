@@ -36,6 +36,8 @@ export interface PreparedChange extends Common {
   readonly base: JsonObject | undefined;
   /** Bytes of the content as JSON in UTF-8. */
   readonly bytes: number;
+  /** Largest content a document may have: a patch must not make it larger either. */
+  readonly maxBytes: number;
 }
 
 export interface RefusedChange extends Common {
@@ -95,7 +97,8 @@ export function prepareChange(raw: unknown, index: number, context: PrepareConte
   const collection = context.config.collections.get(change.collection);
   if (collection === undefined) return refuse(changeError('collection_unknown', '/collection'));
   if (!context.mayWrite(scope) || collection.scope !== scopeKind(scope)) {
-    return refuse(changeError('scope_forbidden', '/scope'));
+    // No ledger speaks of it: the change belongs to no stream of this scope.
+    return { ...refuse(changeError('scope_forbidden', '/scope')), position: null };
   }
   const address = { scope, collection: change.collection, documentId: change.documentId };
   const time = parseDateTime(change.lastModified);
@@ -124,6 +127,7 @@ export function prepareChange(raw: unknown, index: number, context: PrepareConte
     address,
     base: change.base,
     bytes,
+    maxBytes: maxDocumentBytes,
     incoming: {
       type: change.type,
       base: parseBase(change.baseVersion),

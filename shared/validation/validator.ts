@@ -25,9 +25,10 @@ export function compileSchema(schema: object): (value: unknown) => SchemaFault |
 
 function describe(error: ErrorObject): SchemaFault {
   const property: unknown = error.params['additionalProperty'] ?? error.params['missingProperty'];
+  // A name comes from the caller, who may have made it as long as the body.
   const at = (pointer: string): string =>
     typeof property === 'string'
-      ? `${pointer}/${property.replaceAll('~', '~0').replaceAll('/', '~1')}`
+      ? `${pointer}/${property.slice(0, 100).replaceAll('~', '~0').replaceAll('/', '~1')}`
       : pointer;
   if (error.keyword === 'additionalProperties')
     return { pointer: at(error.instancePath), reason: 'is not known' };

@@ -16,7 +16,7 @@ export interface Answer {
 export async function call(url: string, init: RequestInit = {}): Promise<Answer> {
   const response = await fetch(url, init);
   const text = await response.text();
-  const isJson = /json/.test(response.headers.get('content-type') ?? '');
+  const isJson = (response.headers.get('content-type') ?? '').includes('json');
   return {
     status: response.status,
     headers: response.headers,
@@ -40,7 +40,7 @@ export const postSync = (
       : {
           body:
             typeof body === 'string' || body instanceof Uint8Array
-              ? (body as BodyInit)
+              ? (body as NonNullable<RequestInit['body']>)
               : JSON.stringify(body),
         }),
   });
