@@ -4,7 +4,8 @@ import type { Json } from './values.ts';
 
 /**
  * Writes a tree as query text again, for the rewritten queries of a query plan. Operands that are not simple get
- * parentheses, so the text parses to the same tree. Subqueries are copied from the original text.
+ * parentheses, so the text parses to the same tree. Subqueries are copied from the original text. What means the same
+ * is mostly written the same (`c.x` and `c["x"]`, `upper(x)` and `UPPER(x)`): GROUP BY finds its expressions by text.
  */
 export function print(expression: Expression, sql: string): string {
   const inner = (child: Expression) => print(child, sql);
@@ -20,8 +21,11 @@ export function print(expression: Expression, sql: string): string {
       return FILTER_PLACEHOLDER;
     case 'member':
       return inner(expression.object) + printProperty(expression.name);
-    case 'index':
-      return `${inner(expression.object)}[${inner(expression.index)}]`;
+    case 'index': {
+      const { object, index } = expression;
+      const name = index.kind === 'literal' && typeof index.value === 'string' ? index.value : undefined;
+      return inner(object) + (name === undefined ? `[${inner(index)}]` : printProperty(name));
+    }
     case 'unary':
       return `(${expression.operator} ${inner(expression.operand)})`;
     case 'binary':
@@ -39,7 +43,7 @@ export function print(expression: Expression, sql: string): string {
       return `(${inner(expression.value)} ${not(expression.not)}LIKE ${inner(expression.pattern)}${escape})`;
     }
     case 'call':
-      return `${expression.udf ? 'udf.' : ''}${expression.name.text}(${list(expression.arguments)})`;
+      return `${expression.udf ? `udf.${expression.name.text}` : expression.name.text.toUpperCase()}(${list(expression.arguments)})`;
     case 'array':
       return `[${list(expression.items)}]`;
     case 'object': {

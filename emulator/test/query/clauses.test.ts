@@ -149,6 +149,8 @@ describe('clauses', () => {
       ],
     ],
     ['SELECT VALUE c.state FROM c GROUP BY c.state', ['WA', 'NY']],
+    ['SELECT VALUE upper(c["state"]) FROM c GROUP BY UPPER(c.state)', ['WA', 'NY']],
+    ['SELECT VALUE (c.size) FROM c GROUP BY c["size"]', [4, 3.5, '3']],
     [
       'SELECT c.lastName, COUNT(1) AS n FROM c GROUP BY c.lastName',
       [{ lastName: 'Andersen', n: 1 }, { n: 1 }, { lastName: 'Smith', n: 1 }],
