@@ -29,6 +29,7 @@ const pure = [
     'http',
     'telemetry',
     'functions',
+    'validation',
   ),
 ];
 

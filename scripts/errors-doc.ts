@@ -21,7 +21,7 @@ The answer also carries the request id in the header \`x-request-id\`. The servi
 in that header when it has 1 to 64 letters, digits, \`.\`, \`_\` or \`-\`, and makes one otherwise.
 
 What no function answers, an unknown address or a wrong method, is answered by the Functions host itself: status 404
-without a body. Two codes are reserved and not used yet: \`not_found\` and \`scope_not_granted\`.
+without a body.
 `;
 
 const GROUPS: readonly { title: string; text: string; holds: (entry: Entry) => boolean }[] = [

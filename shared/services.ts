@@ -80,7 +80,8 @@ export function createServices(
         store,
         settings,
         now,
-        onMalformed: (scope, id) => log(`Skipped an item that is no document: ${scope} ${id}`),
+        onMalformed: (scope, id) =>
+          log(`Skipped an item that is no document: ${scope} ${JSON.stringify(id)}`),
       }),
     tokenFor: (identity) => broker.tokenFor(identity),
   };

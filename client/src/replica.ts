@@ -145,7 +145,8 @@ export class Replica {
     }
     this.#dropLostScopes(response.scopes);
     this.#checkpoints = response.checkpoints;
-    this.#streams = response.streams;
+    // Streams of scopes that are not granted now stay: the ledgers there stand where they stood.
+    this.#streams = { ...this.#streams, ...response.streams };
     if (!response.delta.hasMore) this.#finishResync();
     if (forked) this.#startOver();
     return response.delta.hasMore || [...this.#rows.values()].some(({ row }) => row.dirty !== null);

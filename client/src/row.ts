@@ -71,6 +71,9 @@ export function answer(row: Row, result: ChangeResult): Row {
   if (inFlight === null) return row;
   if (result.status === 'failed' || result.outcome === 'failed') return release(row);
 
+  // Refused before the gateway looked at the document: the row goes back to what the edit was made on.
+  if (result.status === 'rejected' && result.document === undefined) return withdraw(row, inFlight);
+
   const landed = { ...row, inFlight: null, shadow: null };
   const { document } = result;
   if (document === undefined) {
@@ -83,6 +86,16 @@ export function answer(row: Row, result: ChangeResult): Row {
   const unseen = inFlight.type === 'delete' ? null : 'live';
   const baseVersion = result.status === 'rejected' ? (inFlight.baseVersion ?? null) : unseen;
   return { ...landed, base: baseVersion, dirty: { ...dirty, baseVersion } };
+}
+
+/** Undoes a change that will never be taken in; an edit behind it keeps the base they share. */
+function withdraw(row: Row, change: Change): Row {
+  const { dirty, shadow } = row;
+  const { baseVersion = null } = change;
+  const base = change.base ?? null;
+  if (dirty !== null) return { ...row, inFlight: null, dirty: { ...dirty, baseVersion, base } };
+  const clean = { ...row, inFlight: null, data: base, base: baseVersion };
+  return shadow === null ? clean : receive({ ...clean, shadow: null }, shadow);
 }
 
 /** Takes a change back that was certainly not taken in: it will be drawn anew, with the edits made since. */

@@ -39,11 +39,6 @@ export const ERRORS = {
     'The userId in the body is not the user of the token.',
     'Send the edits of a user with a token of that user. Nothing was written.',
   ),
-  scope_not_granted: request(
-    403,
-    'The token of the caller does not open this scope.',
-    'Ask only for scopes that `scopes` of a sync answer lists.',
-  ),
   user_id_unusable: request(
     403,
     'The user id in the token is empty or longer than 200 characters.',
@@ -89,7 +84,6 @@ export const ERRORS = {
     'The `seq` numbers of a scope do not rise, or start at or below the one named in `streams`.',
     'Send the unanswered changes of a scope in the order in which they drew their numbers.',
   ),
-  not_found: request(404, 'There is nothing at this address.', 'Look the address up in docs/protocol.md.'),
 
   // What went wrong here
   unavailable: request(
@@ -127,7 +121,7 @@ export const ERRORS = {
     'Set the edit aside: the user may not write there.',
   ),
   document_too_large: change(
-    'The document, or the base sent with it, is larger than 921,600 bytes as JSON in UTF-8.',
+    'The document, or the base sent with it, is larger than the limit (921,600 bytes as JSON in UTF-8, unless configured lower).',
     'Split the document; keep large content elsewhere.',
   ),
   too_deep: change('The document is nested deeper than 64 levels.', 'Flatten the document.'),

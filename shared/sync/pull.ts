@@ -22,6 +22,8 @@ export interface PullContext {
   readonly first: boolean;
   /** About how many documents to answer with. */
   readonly limit: number;
+  /** About how many bytes the answer has room for. */
+  readonly maxBytes: number;
   /** ETags that this request wrote: the client has those documents. */
   readonly written: ReadonlySet<string>;
   /** How long tombstones are kept, in seconds. */
@@ -35,6 +37,8 @@ export interface PullContext {
 
 export interface Pulled {
   readonly documents: readonly RemoteDocument[];
+  /** What they take as JSON, about. */
+  readonly bytes: number;
   readonly checkpoint: string;
   readonly hasMore: boolean;
   /** The checkpoint could not be used: the delta starts over. */
@@ -45,7 +49,8 @@ const MAX_PAGE = 1000;
 
 /**
  * Reads the delta of a scope from its change feed. The position is the feed's own continuation, never a clock, so
- * a change between two pages, or in the same millisecond, is delivered. A page is never cut: `limit` is a hint.
+ * a change between two pages, or in the same millisecond, is delivered. A page is never cut: `limit` and `maxBytes` are
+ * hints.
  *
  * @throws Unavailable
  */
@@ -55,17 +60,18 @@ export async function pull(context: PullContext): Promise<Pulled> {
   let resync = !context.first && !usable;
   let passes = fitPasses(usable ? sent.passes : [], context.collections, now());
 
-  const documents: RemoteDocument[] = [];
+  const delta: Delta = { documents: [], bytes: 0 };
   let ended = 0;
   for (let index = 0; index < passes.length; index += 1) {
     const pass = passes[index];
     if (pass === undefined) break;
-    const read = await readPass(pass, context, documents);
+    const read = await readPass(pass, context, delta);
     if (read === null) {
       // The store does not take the continuation: a checkpoint that was tampered with, or of a store gone by.
       if (resync) throw new Error('The change feed does not answer from its beginning.');
       resync = true;
-      documents.length = 0;
+      delta.documents.length = 0;
+      delta.bytes = 0;
       ended = 0;
       passes = fitPasses([], context.collections, now());
       index = -1;
@@ -80,22 +86,30 @@ export async function pull(context: PullContext): Promise<Pulled> {
     epoch,
     scope,
     passes: hasMore ? passes : joinPasses(passes, now()),
-    retention,
+    // Where the end was not seen, tombstones of the time before are still waited for.
+    retention: usable && hasMore ? Math.min(sent.retention, retention) : retention,
     session: store.session,
   });
-  return { documents, checkpoint, hasMore, resync };
+  return { ...delta, checkpoint, hasMore, resync };
+}
+
+/** What was read so far. */
+interface Delta {
+  readonly documents: RemoteDocument[];
+  bytes: number;
 }
 
 /** Reads one pass until the end of the feed, the limit or the deadline. Null where its continuation is refused. */
 async function readPass(
   pass: Pass,
-  { store, scope, limit, written, now, deadline, onMalformed }: PullContext,
-  documents: RemoteDocument[],
+  { store, scope, limit, maxBytes, written, now, deadline, onMalformed }: PullContext,
+  delta: Delta,
 ): Promise<{ pass: Pass; ended: boolean } | null> {
+  const { documents } = delta;
   const wanted = new Set(pass.collections);
   let { continuation } = pass;
   let size = Math.min(limit, MAX_PAGE);
-  while (documents.length < limit && now() < deadline) {
+  while (documents.length < limit && delta.bytes < maxBytes && now() < deadline) {
     const page = await store.changes(continuation, size);
     if (page === null) return null;
     continuation = page.continuation;
@@ -108,6 +122,7 @@ async function readPass(
       if (document === null) onMalformed(typeof id === 'string' ? id : '');
       else if (wanted.has(document.collection) && !written.has(document._etag)) {
         documents.push(toRemote(document, toHeld(document)));
+        delta.bytes += Buffer.byteLength(JSON.stringify(document.data));
       }
     }
     // Pages full of what this client does not want are walked faster.

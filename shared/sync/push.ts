@@ -239,6 +239,7 @@ export async function push(
       if (outcome === 'rejected') rejected.add(idOf(item.address));
       if (outcome === 'failed') failed.add(idOf(item.address));
       if (outcome !== 'applied' && outcome !== 'merged') continue;
+      if (item.rejection === null && item.incoming.type !== 'patch') rejected.delete(idOf(item.address));
       const left = item.rejection === null && item.incoming.type === 'delete' ? 'nothing' : 'live';
       marks.set(idOf(item.address), { left, etag: null, seq: item.position?.seq ?? null });
     }

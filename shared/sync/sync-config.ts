@@ -100,5 +100,7 @@ export function parseSyncConfig(file: unknown): SyncConfig {
  * What a resource token may do in private scopes. A container cannot keep a token to one collection: it may write only
  * where every private collection allows that.
  */
-export const tokenMode = ({ collections }: SyncConfig): 'read' | 'all' =>
-  [...collections.values()].every(({ scope, direct }) => scope !== 'user' || direct) ? 'all' : 'read';
+export function tokenMode({ collections }: SyncConfig): 'read' | 'all' {
+  const inPrivate = [...collections.values()].filter(({ scope }) => scope === 'user');
+  return inPrivate.length > 0 && inPrivate.every(({ direct }) => direct) ? 'all' : 'read';
+}

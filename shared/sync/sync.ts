@@ -30,6 +30,13 @@ export interface SyncDependencies {
 }
 
 const DEFAULT_LIMIT = 1000;
+/** About how many bytes of documents a delta holds: all of it is in memory at once, as objects and as text. */
+const DELTA_BYTES = 16_000_000;
+/**
+ * How much of the time may have passed when the last page of the delta is asked for. A page that is under way at the
+ * deadline is given up, and with it all that was read before: the next request would be no further.
+ */
+const PULL_SHARE = 0.75;
 
 /**
  * One sync of one device: takes in its changes, then reads what it has not seen.
@@ -81,6 +88,7 @@ export async function sync(
   const resync: string[] = [];
   let hasMore = false;
   let conflicts = 0;
+  let bytes = 0;
 
   const collections = request.collections ?? [...settings.config.collections.keys()];
   for (const scope of identity.scopes) {
@@ -118,13 +126,15 @@ export async function sync(
       sent,
       first: text === undefined,
       limit: Math.max(1, (request.limit ?? DEFAULT_LIMIT) - documents.length),
+      maxBytes: DELTA_BYTES - bytes,
       written,
       retention: settings.retention,
       now,
-      deadline,
+      deadline: started + settings.deadline * PULL_SHARE,
       onMalformed: (id) => dependencies.onMalformed(scope, id),
     });
     documents.push(...pulled.documents);
+    bytes += pulled.bytes;
     checkpoints[scope] = pulled.checkpoint;
     hasMore ||= pulled.hasMore;
     if (pulled.resync) resync.push(scope);

@@ -41,6 +41,8 @@ export interface Broker {
 
 /** Tokens are handed out until this much of their life has gone; the client asks for the next one then. */
 const REFRESH_AT = 0.8;
+/** A clock that was set back by more than this no longer tells the age of what is kept. */
+const CLOCK_STEP_MS = 60_000;
 /** Upper bound of the tokens kept; the one unused for longest goes first. */
 const MAX_CACHED = 10_000;
 
@@ -51,6 +53,7 @@ const MAX_CACHED = 10_000;
 export function createBroker(settings: BrokerSettings, store: PermissionStore, now: () => number): Broker {
   const cache = new Map<string, TokenResponse>();
   const flights = new Map<string, Promise<TokenResponse>>();
+  let latest = -Infinity;
 
   const mint = async (identity: Identity): Promise<TokenResponse> => {
     const { userId, ownScope: scope } = identity;
@@ -78,9 +81,13 @@ export function createBroker(settings: BrokerSettings, store: PermissionStore, n
   return {
     tokenFor: (identity) => {
       const key = identity.ownScope;
+      const time = now();
+      // Tokens end by the clock of Cosmos DB: after a step back they would be handed out beyond their end.
+      if (time < latest - CLOCK_STEP_MS) cache.clear();
+      latest = time;
       const kept = cache.get(key);
       cache.delete(key);
-      if (kept !== undefined && now() < Date.parse(kept.refreshAfter)) {
+      if (kept !== undefined && time < Date.parse(kept.refreshAfter)) {
         cache.set(key, kept);
         return Promise.resolve(kept);
       }

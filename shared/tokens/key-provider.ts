@@ -1,4 +1,4 @@
-import { SecretClient } from '@azure/keyvault-secrets';
+import { SecretClient, type SecretClientOptions } from '@azure/keyvault-secrets';
 import type { TokenCredential } from '@azure/identity';
 import { Unavailable } from '../sync/store.ts';
 
@@ -17,10 +17,14 @@ export type KeySource =
       readonly uri: string;
       readonly secret: string;
       readonly credential: TokenCredential;
+      /** Of the client: its transport, its retries. */
+      readonly options?: SecretClientOptions;
     };
 
 /** How long a key from the vault is used before it is read again. */
 const KEY_LIFETIME_MS = 10 * 60_000;
+/** While the vault is down the kept key is used so long before it is asked again: asking takes seconds. */
+const RETRY_MS = 60_000;
 
 /**
  * The key of a setting is what a Key Vault reference resolves to; the platform renews those within a day. From the
@@ -30,7 +34,7 @@ const KEY_LIFETIME_MS = 10 * 60_000;
 export function createKeyProvider(source: KeySource, now: () => number): KeyProvider {
   if (source.kind === 'setting') return { get: () => Promise.resolve(source.key), forget: () => undefined };
 
-  const client = new SecretClient(source.uri, source.credential);
+  const client = new SecretClient(source.uri, source.credential, source.options);
   let known: { readonly key: string; readonly readAt: number } | undefined;
   let flight: Promise<string> | undefined;
 
@@ -41,7 +45,10 @@ export function createKeyProvider(source: KeySource, now: () => number): KeyProv
       known = { key: value, readAt: now() };
       return value;
     } catch (error) {
-      if (known !== undefined) return known.key;
+      if (known !== undefined) {
+        known = { ...known, readAt: now() - KEY_LIFETIME_MS + RETRY_MS };
+        return known.key;
+      }
       throw new Unavailable('The master key cannot be read from Key Vault.', 5, { cause: error });
     } finally {
       flight = undefined;

@@ -89,3 +89,25 @@ it('a released change keeps the edits made since', () => {
   const row = release(edit(sent(edit(clean, { n: 2 }, AT)), { n: 3 }, AT));
   expect(row.dirty).toMatchObject({ data: { n: 3 }, baseVersion: 'v1', base: { n: 1 } });
 });
+
+describe('rejected before the gateway looked at the document', () => {
+  const refused: ChangeResult = { changeId: 'c1', status: 'rejected' };
+
+  it('the row goes back to what the edit was made on', () => {
+    expect(answer(sent(edit(clean, { n: 2 }, AT)), refused)).toEqual(clean);
+    expect(answer(sent(edit(EMPTY_ROW, { n: 2 }, AT)), refused)).toEqual(EMPTY_ROW);
+  });
+
+  it('or to what has arrived meanwhile', () => {
+    const row = receive(sent(edit(clean, { n: 2 }, AT)), remote('v9', { n: 'theirs' }));
+    expect(answer(row, refused)).toEqual({ ...clean, data: { n: 'theirs' }, base: 'v9' });
+  });
+
+  it('an edit behind it keeps the base they share', () => {
+    const row = answer(edit(sent(edit(clean, { n: 2 }, AT)), { n: 3 }, AT), refused);
+    expect(row).toMatchObject({
+      data: { n: 3 },
+      dirty: { data: { n: 3 }, baseVersion: 'v1', base: { n: 1 } },
+    });
+  });
+});

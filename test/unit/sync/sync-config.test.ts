@@ -42,6 +42,7 @@ it('lets tokens write only where every private collection allows it', () => {
   const mode = (collections: object) =>
     tokenMode(parseSyncConfig({ collections, sharedScopes: { facility: 'f' } }));
   expect(mode({ items: {} })).toBe('read');
+  expect(mode({ visits: { scope: 'facility' } })).toBe('read');
   expect(mode({ items: { direct: true }, notes: {} })).toBe('read');
   expect(mode({ items: { direct: true }, visits: { scope: 'facility' } })).toBe('all');
 });

@@ -1,0 +1,71 @@
+import type { HttpRequest } from '@azure/functions';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { readJson } from '../../shared/http/body.ts';
+
+/** A request as the Functions library hands it over: headers and a stream. */
+const requestOf = (body: Uint8Array | string | null, headers: Record<string, string> = {}): HttpRequest =>
+  new Request('http://localhost/', {
+    method: 'POST',
+    body: body as string | null,
+    headers: {
+      'content-type': 'application/json',
+      ...headers,
+    },
+  }) as unknown as HttpRequest;
+const read = (body: Uint8Array | string | null, headers?: Record<string, string>, limit = 100) =>
+  readJson(requestOf(body, headers), limit);
+
+describe('A JSON body', () => {
+  it('is read, with or without a byte order mark', async () => {
+    expect(await read('{"a":1}')).toEqual({ a: 1 });
+    expect(await read('\ufeff{"a":1}')).toEqual({ a: 1 });
+  });
+
+  it('may be exactly as long as the limit, and no byte longer', async () => {
+    const text = `"${'x'.repeat(98)}"`;
+    expect(await read(text)).toHaveLength(98);
+    await expect(read(`${text} `)).rejects.toMatchObject({ code: 'body_too_large' });
+  });
+
+  it('is measured in bytes, not in characters', async () => {
+    await expect(read(`"${'\u20ac'.repeat(40)}"`)).rejects.toMatchObject({ code: 'body_too_large' });
+  });
+
+  it('is measured unpacked', async () => {
+    const packed = gzipSync(JSON.stringify('x'.repeat(1_000)));
+    expect(packed.length).toBeLessThan(100);
+    await expect(read(packed, { 'content-encoding': 'gzip' })).rejects.toMatchObject({
+      code: 'body_too_large',
+    });
+  });
+
+  it('is refused when its zstd window takes more than 8 MB', async () => {
+    // RFC 8878, section 3.1.1.1.2: a window descriptor of 0x88 asks for 128 MB.
+    const frame = Buffer.from(
+      '28b52ffd008801000000'.replace('01000000', '190000') + '2231'.concat('22'),
+      'hex',
+    );
+    await expect(read(frame, { 'content-encoding': 'zstd' })).rejects.toMatchObject({ code: 'invalid_json' });
+    expect(await read(zstdCompressSync('"1"'), { 'content-encoding': 'zstd' })).toBe('1');
+  });
+
+  it.each([null, '', ' \n'])('is missing when it is %j', async (body) => {
+    await expect(read(body)).rejects.toMatchObject({ code: 'empty_body' });
+  });
+
+  it('that is cut off in its packing leaves no error behind that would end the process', async () => {
+    const packed = gzipSync(JSON.stringify({ a: 'x'.repeat(50) }));
+    for (let length = 1; length < packed.length; length += 1) {
+      await expect(read(packed.subarray(0, length), { 'content-encoding': 'gzip' })).rejects.toMatchObject({
+        name: 'RequestError',
+      });
+    }
+  });
+
+  it('of an encoding that is not known is told which ones are', async () => {
+    await expect(read('{}', { 'content-encoding': 'deflate' })).rejects.toMatchObject({
+      code: 'unsupported_encoding',
+      headers: { 'accept-encoding': 'gzip, br, zstd' },
+    });
+  });
+});
