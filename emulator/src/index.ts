@@ -13,6 +13,8 @@ import type { ThroughputControl, ThroughputLimits } from './http/throughput.ts';
 import { createCosmosServer } from './http/server.ts';
 import { Catalog } from './resources/catalog.ts';
 import { SqliteStore } from './storage/sqlite-store.ts';
+import { History } from './storage/lagging-replica.ts';
+import type { ReplicaControl } from './storage/lagging-replica.ts';
 import type { Store } from './storage/store.ts';
 import { conditionHolds } from './documents/query.ts';
 
@@ -21,6 +23,7 @@ export type { Fault, FaultAction, FaultControl } from './http/faults.ts';
 export type { RequestLogView, RequestRecord } from './http/request-log.ts';
 export { serviceMetadataLimit } from './http/throughput.ts';
 export type { ThroughputControl, ThroughputLimits } from './http/throughput.ts';
+export type { ReplicaControl } from './storage/lagging-replica.ts';
 export type { Operation, Resource } from './http/route.ts';
 
 export interface EmulatorOptions {
@@ -62,6 +65,8 @@ export interface Emulator {
   readonly faults: FaultControl;
   /** Throughput limits, changed while running; requests over them answer 429. */
   readonly limits: ThroughputControl;
+  /** Replicas that lag: what a read without a session token may meet. */
+  readonly replicas: ReplicaControl;
   /** Splits a physical partition of a container in two, the first one unless an id is given. */
   split(database: string, container: string, rangeId?: string): void;
   /** Ends every connection and closes the store; leaves no handle open. */
@@ -82,6 +87,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     const catalog = new Catalog({ store, now, random: randomBytes, partitions: options.partitions ?? 1 });
     const log = new RequestLog();
     const faults = new FaultPlan();
+    const history = new History();
     const throughput = new Throughput(options.limits ?? {}, now);
     const verifier = options.identity && new BearerVerifier(options.identity);
     const certificate = options.https === true ? certificateOf(store, now()) : undefined;
@@ -99,6 +105,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
       masterKey,
       throughput,
       assignments: options.identity?.assignments ?? [],
+      history,
       holds: conditionHolds,
       endpoint: () => endpoint,
     };
@@ -117,6 +124,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
       requests: log,
       faults,
       limits: throughput,
+      replicas: history,
       split: (database, name, rangeId) => {
         const container = catalog.container(database, name);
         if (container === undefined) throw new Error(`There is no container ${name} in ${database}.`);

@@ -1,4 +1,4 @@
-import { BulkOperationType } from '@azure/cosmos';
+import { BulkOperationType, ConsistencyLevel, CosmosClient } from '@azure/cosmos';
 import type { OperationInput } from '@azure/cosmos';
 import { sendSigned } from './raw-request.ts';
 import { refusalOf, withEmulator } from './with-emulator.ts';
@@ -142,10 +142,8 @@ describe('throughput limits', () => {
 
   it('are waited out by the SDK', () =>
     withEmulator(async ({ emulator, container }) => {
-      emulator.limits.set({ partition: 100 });
-      await Promise.all(
-        Array.from({ length: 40 }, (_, n) => container.items.create({ id: String(n), pk: 'p' })),
-      );
+      emulator.limits.set({ partition: 60 });
+      for (let n = 0; n < 20; n++) await container.items.create({ id: String(n), pk: 'p' });
       expect(emulator.requests.entries.some(({ status }) => status === 429)).toBe(true);
     }));
 });
@@ -206,6 +204,51 @@ describe('session tokens', () => {
         headers: { 'x-ms-documentdb-partitionkey': '["p"]', 'x-ms-session-token': '0:-1#99' },
       });
       expect([answer.status, answer.subStatus]).toEqual([404, 1002]);
+    }));
+});
+
+describe('lagging replicas', () => {
+  it('serve reads without a session token from the past, and those with one from the present', () =>
+    withEmulator(async ({ emulator, container }) => {
+      await container.items.create({ id: 'old', pk: 'p', n: 0 });
+      emulator.replicas.set({ lag: 3 });
+      // The SDK sends session tokens only where the consistency level is asked for by name.
+      const { endpoint, key } = emulator;
+      const client = new CosmosClient({ endpoint, key, consistencyLevel: ConsistencyLevel.Session });
+      const own = client.database('db').container('items').items;
+      await own.upsert({ id: 'old', pk: 'p', n: 1 });
+      await own.create({ id: 'new', pk: 'p' });
+      const stranger = new CosmosClient({ endpoint: emulator.endpoint, key: emulator.key });
+      // A client that was just made has no session; every answer gives it one, so each question needs its own.
+      const view = async (asker: CosmosClient) => {
+        const items = asker.database('db').container('items').items;
+        const { resources } = await items
+          .query('SELECT VALUE [c.id, c.n] FROM c', { partitionKey: 'p' })
+          .fetchAll();
+        return resources;
+      };
+      try {
+        expect(await view(client)).toEqual([['old', 1], ['new']]);
+        expect(await view(stranger)).toEqual([['old', 0]]);
+      } finally {
+        stranger.dispose();
+        client.dispose();
+      }
+      const feed = async (token?: string) => {
+        const headers = { 'x-ms-documentdb-partitionkey': '["p"]', 'a-im': 'Incremental Feed' };
+        const session = token === undefined ? {} : { 'x-ms-session-token': token };
+        const path = 'dbs/db/colls/items/docs';
+        const { text } = await sendSigned(emulator, {
+          method: 'GET',
+          path,
+          headers: { ...headers, ...session },
+        });
+        return (JSON.parse(text) as { Documents: { id: string }[] }).Documents.map(({ id }) => id);
+      };
+      expect(await feed()).toEqual(['old']);
+      expect(await feed('0:-1#3')).toEqual(['old', 'new']);
+      emulator.replicas.set({ lag: 0 });
+      expect(await feed()).toEqual(['old', 'new']);
     }));
 });
 

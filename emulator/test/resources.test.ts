@@ -149,8 +149,7 @@ describe('paging', () => {
       const seen = (await query.fetchNext()).resources.map(({ id }) => id);
       await container.item('i0', 'p').delete();
       await container.items.create({ id: 'late', pk: 'p' });
-      while (query.hasMoreResults())
-        seen.push(...((await query.fetchNext()).resources ?? []).map(({ id }) => id));
+      while (query.hasMoreResults()) seen.push(...(await query.fetchNext()).resources.map(({ id }) => id));
       expect(seen).toEqual(['i0', 'i1', 'i2', 'i3', 'i4', 'i5', 'late']);
     }));
 });

@@ -6,6 +6,7 @@ import { applyOperation, sumCharges, toAnswer, toRefusal } from './batch.ts';
 import type { OperationAnswer } from './batch.ts';
 import { DocumentWriter } from './document-writer.ts';
 import type { WriterServices } from './document-writer.ts';
+import type { Change } from '../storage/lagging-replica.ts';
 import { resolvePartition } from './partition.ts';
 import type { Partition } from './partition.ts';
 
@@ -38,6 +39,7 @@ export function runBulk(
       subStatus: 1002,
     });
   let { lsn } = range;
+  const replaced: Change[] = [];
   const answers = services.store.transaction(() => {
     const done: OperationAnswer[] = [];
     for (const [index, operation] of operations.entries()) {
@@ -46,8 +48,15 @@ export function runBulk(
       if (partition === undefined || stopped) done.push({ statusCode: 424, requestCharge: 0 });
       else if (partition instanceof CosmosError) done.push(toRefusal(partition));
       else {
-        const { answer, changed } = applyOne(services, partition, lsn + 1, operation, options.minimal);
+        const { answer, changes, changed } = applyOne(
+          services,
+          partition,
+          lsn + 1,
+          operation,
+          options.minimal,
+        );
         if (changed) lsn++;
+        replaced.push(...changes);
         done.push(answer);
       }
     }
@@ -55,6 +64,7 @@ export function runBulk(
     return done;
   });
   range.lsn = lsn;
+  services.history.add(replaced);
   const failed = answers.some(({ statusCode }) => statusCode >= 400);
   return { status: failed ? 207 : 200, charge: sumCharges(answers), operations: answers };
 }
@@ -80,15 +90,15 @@ function applyOne(
   lsn: number,
   operation: JsonObject,
   minimal: boolean,
-): { answer: OperationAnswer; changed: boolean } {
+): { answer: OperationAnswer; changes: readonly Change[]; changed: boolean } {
   const { container, range, values, epk } = partition;
   const writer = new DocumentWriter(services, container, range, values, epk, lsn);
   try {
     const result = applyOperation(writer, operation);
     const answer = toAnswer(result, minimal && operation['operationType'] !== 'Read');
-    return { answer, changed: writer.steps > 0 };
+    return { answer, changes: writer.changes, changed: writer.steps > 0 };
   } catch (error) {
     if (!(error instanceof CosmosError)) throw error;
-    return { answer: toRefusal(error), changed: false };
+    return { answer: toRefusal(error), changes: [], changed: false };
   }
 }

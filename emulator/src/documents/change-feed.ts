@@ -6,6 +6,7 @@ import type { ContainerState } from '../resources/catalog.ts';
 import type { DocumentRow } from '../storage/store.ts';
 import { liveness } from './document-writer.ts';
 import { sliceOf } from './feed-slice.ts';
+import { replicaFor } from './replica.ts';
 import { requireSession } from './session.ts';
 
 /**
@@ -23,8 +24,10 @@ export function readChangeFeed(context: Context, container: ContainerState): Ans
     throw badRequest('A change feed request names a partition key or one partition key range.');
   requireSession(container, header(context, 'x-ms-session-token'));
 
-  const start = startOf(context, range.lsn);
-  const rows = context.services.store.changes(
+  const replica = replicaFor(context, container);
+  const newest = replica.lsnOf(range);
+  const start = startOf(context, newest);
+  const rows = replica.reads.changes(
     container.model.no,
     feed.slice,
     liveness(container, context.services.now()),
@@ -37,7 +40,7 @@ export function readChangeFeed(context: Context, container: ContainerState): Ans
       status: 304,
       charge: 1,
       body: null,
-      headers: { etag: `"${Math.max(range.lsn, start.afterLsn)}"` },
+      headers: { etag: `"${Math.max(newest, start.afterLsn)}"` },
     };
 
   const documents = page.rows.map(({ body, lsn }) => `${body.slice(0, -1)},"_lsn":${lsn}}`);

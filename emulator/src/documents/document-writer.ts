@@ -15,6 +15,7 @@ import type { ContainerState, RangeState } from '../resources/catalog.ts';
 import { readTtl } from '../resources/container-model.ts';
 import { makeEtag, withoutSystem } from '../resources/system-properties.ts';
 import { childRid } from '../rid.ts';
+import type { Change, DocumentReads, History } from '../storage/lagging-replica.ts';
 import type { DocumentRow, Liveness, Store } from '../storage/store.ts';
 import { applyPatch } from './patch.ts';
 import type { PatchRequest } from './patch.ts';
@@ -39,6 +40,7 @@ export interface WriterServices {
   readonly store: Store;
   readonly now: () => number;
   readonly holds: ConditionCheck;
+  readonly history: History;
 }
 
 /** 2 MB is the limit of the service for one document. */
@@ -59,6 +61,7 @@ export class DocumentWriter {
   readonly #live: Liveness;
   readonly #lsn: number;
   #steps = 0;
+  readonly #changes: Change[] = [];
 
   constructor(
     services: WriterServices,
@@ -79,6 +82,18 @@ export class DocumentWriter {
     this.#live = liveness(container, services.now());
   }
 
+  /** What the changes replaced, while somebody wants to know. */
+  get changes(): readonly Change[] {
+    return this.#changes;
+  }
+
+  #record(no: number, before: DocumentRow | undefined): void {
+    if (this.#services.history.lag === 0) return;
+    const { no: container } = this.#container.model;
+    const { id: range } = this.#range;
+    this.#changes.push({ container, range, pk: this.#key, epk: this.#epk, lsn: this.#lsn, no, before });
+  }
+
   /** Changes made so far. */
   get steps(): number {
     return this.#steps;
@@ -88,8 +103,12 @@ export class DocumentWriter {
     return this.#services.store.document(this.#container.model.no, this.#key, id, this.#live);
   }
 
-  read(id: string, conditions: Conditions): DocumentResult {
-    const row = this.#find(id);
+  /** Reads from the newest state, or from the replica that is given. */
+  read(id: string, conditions: Conditions, reads?: DocumentReads): DocumentResult {
+    const row =
+      reads === undefined
+        ? this.#find(id)
+        : reads.document(this.#container.model.no, this.#key, id, this.#live);
     if (row === undefined) throw withCharge(notFound(), missCharge.read);
     if (conditions.ifNoneMatch !== undefined && matches(conditions.ifNoneMatch, row.etag))
       return { status: 304, charge: missCharge.read, etag: row.etag, body: undefined };
@@ -139,6 +158,7 @@ export class DocumentWriter {
     if (row === undefined) throw withCharge(notFound(), missCharge.write);
     this.#require(row, conditions);
     this.#services.store.deleteDocument(row.no);
+    this.#record(row.no, row);
     this.#steps++;
     const terms = countIndexedTerms(withoutSystem(parseStored(row.body)), this.#container.model.indexing);
     return { status: 204, charge: deleteCharge(row.body.length, terms), etag: undefined, body: undefined };
@@ -174,6 +194,7 @@ export class DocumentWriter {
     const stored = this.#stored(no, id, document);
     this.#claimUnique(no, document);
     store.insertDocument(model.no, no, stored);
+    this.#record(no, undefined);
     this.#steps++;
     const terms = countIndexedTerms(document, model.indexing);
     return {
@@ -190,6 +211,7 @@ export class DocumentWriter {
     const stored = this.#stored(row.no, id, document);
     this.#claimUnique(row.no, document);
     store.replaceDocument(model.no, row.no, stored);
+    this.#record(row.no, row);
     this.#steps++;
     const terms = countIndexedTerms(document, model.indexing);
     return {

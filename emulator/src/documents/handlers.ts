@@ -12,6 +12,7 @@ import { rangeById, sliceOf } from './feed-slice.ts';
 import { keyFromHeader, readFrom, resolvePartition, writeTo } from './partition.ts';
 import type { Partition } from './partition.ts';
 import { parsePatch } from './patch.ts';
+import { replicaFor } from './replica.ts';
 import { requireSession, sessionToken, sessionTokens } from './session.ts';
 
 /** Everything under /dbs/{database}/colls/{container}/docs except queries. */
@@ -112,7 +113,12 @@ const positionHeaders = ({ range }: Partition): Record<string, string> => ({
 function read(context: Context, container: ContainerState): Answer {
   requireSession(container, header(context, 'x-ms-session-token'));
   const partition = partitionOf(context, container);
-  const result = readFrom(context.services, partition).read(documentName(context), conditions(context));
+  const { reads } = replicaFor(context, container);
+  const result = readFrom(context.services, partition).read(
+    documentName(context),
+    conditions(context),
+    reads,
+  );
   return {
     status: result.status,
     charge: result.charge,
@@ -127,7 +133,7 @@ function list(context: Context, container: ContainerState): Answer {
   const wanted = pageSize(context);
   const after = Number(header(context, 'x-ms-continuation') ?? 0);
   if (!Number.isSafeInteger(after)) throw badRequest('The continuation token is not one of this account.');
-  const rows = context.services.store.documents(
+  const rows = replicaFor(context, container).reads.documents(
     container.model.no,
     sliceOf(context, container).slice,
     liveness(container, context.services.now()),

@@ -78,6 +78,7 @@ export function writeTo<T>(
     return outcome;
   });
   if (writer.steps > 0) range.lsn = lsn;
+  services.history.add(writer.changes);
   return result;
 }
 

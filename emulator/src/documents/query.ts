@@ -15,6 +15,7 @@ import { sliceOf } from './feed-slice.ts';
 import type { FeedSlice } from './feed-slice.ts';
 import { ownerHeaders } from './handlers.ts';
 import { resolvePartition } from './partition.ts';
+import { replicaFor } from './replica.ts';
 import { requireSession } from './session.ts';
 
 export { conditionHolds } from '../query-engine.ts';
@@ -121,7 +122,7 @@ function streamPage(
     }
     walk.exhausted = true;
   }
-  const source = context.services.store.documents(
+  const source = replicaFor(context, container).reads.documents(
     container.model.no,
     feed.slice,
     liveness(container, context.services.now()),
@@ -161,7 +162,7 @@ function skipPage(
   const skip = (readToken(continuation, ['o']) as { o: number } | undefined)?.o ?? 0;
   let loaded = 0;
   function* documents(): Iterable<JsonObject> {
-    const source = context.services.store.documents(
+    const source = replicaFor(context, container).reads.documents(
       container.model.no,
       feed.slice,
       liveness(container, context.services.now()),
