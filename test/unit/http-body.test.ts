@@ -41,10 +41,7 @@ describe('A JSON body', () => {
 
   it('is refused when its zstd window takes more than 8 MB', async () => {
     // RFC 8878, section 3.1.1.1.2: a window descriptor of 0x88 asks for 128 MB.
-    const frame = Buffer.from(
-      '28b52ffd008801000000'.replace('01000000', '190000') + '2231'.concat('22'),
-      'hex',
-    );
+    const frame = Buffer.from('28b52ffd0088190000223122', 'hex');
     await expect(read(frame, { 'content-encoding': 'zstd' })).rejects.toMatchObject({ code: 'invalid_json' });
     expect(await read(zstdCompressSync('"1"'), { 'content-encoding': 'zstd' })).toBe('1');
   });

@@ -53,6 +53,8 @@ describe('An identity', () => {
   });
 
   it.each([undefined, null, 7, '', ['a'], {}])('cannot be made of the user %j', (sub) => {
-    expect(() => toIdentity({ sub }, mapping)).toThrow(expect.objectContaining({ code: 'user_id_unusable' }));
+    expect(() => toIdentity({ sub }, mapping)).toThrow(
+      expect.objectContaining({ code: 'user_id_unusable' }) as Error,
+    );
   });
 });
