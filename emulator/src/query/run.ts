@@ -68,25 +68,24 @@ function projected(scan: Scan, project: Evaluate): Rows {
 }
 
 /**
- * Undefined sort values come first and are not left out (documentation, "ORDER BY"). Ties keep the order of the
- * documents, or reverse it where the first item is descending: the service reads its index backwards then.
+ * Undefined sort values come first and are not left out (documentation, "ORDER BY"). Ties keep the order in which the
+ * documents come, so documents that SQLite has sorted already stay as they are.
  */
 function sorted(orderBy: BoundQuery['orderBy'], scan: Scan, project: Evaluate): Rows {
   const keys = orderBy.map(({ value }) => evaluator(value));
   const signs = orderBy.map(({ descending }) => (descending ? -1 : 1));
-  const tie = signs[0] ?? 1;
   return function* (frame) {
-    const rows: { keys: Value[]; value: Json; position: number }[] = [];
+    const rows: { keys: Value[]; value: Json }[] = [];
     for (const row of scan(frame)) {
       const value = project(row);
-      if (value !== undefined) rows.push({ keys: keys.map((key) => key(row)), value, position: rows.length });
+      if (value !== undefined) rows.push({ keys: keys.map((key) => key(row)), value });
     }
     rows.sort((a, b) => {
       for (const [i, sign] of signs.entries()) {
         const difference = compareValues(a.keys[i], b.keys[i]);
         if (difference !== 0) return sign * difference;
       }
-      return tie * (a.position - b.position);
+      return 0;
     });
     for (const { value } of rows) yield value;
   };

@@ -9,7 +9,10 @@ export interface SqliteOptions {
    * hold numbers that SQLite and JavaScript read differently.
    */
   column: string;
-  /** SQL for the value at a path where a column or an index has it in a form equal to json_extract's. */
+  /**
+   * A column that holds the value at a path. All its values are strings, or all are numbers, and every document has
+   * one, as is so for the properties that the service itself sets.
+   */
   expression?: (path: readonly (string | number)[]) => string | undefined;
   /** SQL for the order that documents have by themselves; it settles ties of an ORDER BY. */
   position?: string;
@@ -22,13 +25,10 @@ export interface SqliteQuery {
   parameters: (string | number)[];
   /** Whether `where` holds for no other document either. Running the query checks in any case. */
   complete: boolean;
-  /**
-   * The order of the query's ORDER BY. Arrays and objects, which the service sorts in no order that is documented,
-   * come last, in an order of SQLite's own.
-   */
-  orderBy?: string;
-  /** So many documents of that order are enough. Only where `complete`. */
+  /** So many documents are enough: the first by `orderBy` where there is one, else by their own order. */
   limit?: number;
+  /** The order of the query's ORDER BY, where a limit goes with it. */
+  orderBy?: string;
 }
 
 /** A document's value at a path, as an index on an expression must write it to be used. */
@@ -48,20 +48,19 @@ export function pushDown(plan: BoundPlan, options: SqliteOptions): SqliteQuery |
   if (source.iterate || source.collection.path.length > 0) return null;
   const translator = new Translator(source.slot, options);
   const condition = query.where ? translator.conjunction(query.where) : ALWAYS;
-  const orderBy = query.orderBy.length > 0 ? translator.orderBy(query.orderBy) : undefined;
-  if (!condition && orderBy === undefined) return null;
-  const { sql, parameters, exact } = condition ?? { ...ALWAYS, exact: false };
+  if (!condition) return null;
+  const { sql, parameters, exact } = condition;
   const result: SqliteQuery = { where: sql, parameters, complete: exact };
-  if (orderBy !== undefined) result.orderBy = orderBy;
   const end = query.top ?? (query.limit === undefined ? undefined : query.offset + query.limit);
   const rowPerDocument =
     query.sources.length === 1 &&
     !query.grouping &&
     !query.distinct &&
     ALWAYS_DEFINED.has(query.project.kind);
-  const ordered = query.orderBy.length === 0 || orderBy !== undefined;
-  if (end !== undefined && exact && rowPerDocument && ordered) result.limit = end;
-  return result;
+  if (end === undefined || !exact || !rowPerDocument) return result;
+  if (query.orderBy.length === 0) return { ...result, limit: end };
+  const orderBy = translator.orderBy(query.orderBy);
+  return orderBy === undefined ? result : { ...result, limit: end, orderBy };
 }
 
 /** Selected expressions that are never undefined and so keep every row. */
@@ -130,21 +129,17 @@ class Translator {
     return { ...all, exact: all.exact && translated.length === terms.length };
   }
 
+  /** By columns only: of other paths, documents may hold arrays and objects, which SQLite would sort in its own way. */
   orderBy(items: readonly { value: Bound; descending: boolean }[]): string | undefined {
     const terms: string[] = [];
     for (const { value, descending } of items) {
-      const path = this.#path(value);
-      if (!path) return undefined;
-      const direction = descending ? ' DESC' : '';
-      terms.push(
-        `CASE ${this.#type(path)} WHEN 'null' THEN 1 WHEN 'false' THEN 2 WHEN 'true' THEN 3 WHEN 'integer' THEN 4 ` +
-          `WHEN 'real' THEN 4 WHEN 'text' THEN 5 WHEN 'array' THEN 6 WHEN 'object' THEN 7 ELSE 0 END${direction}`,
-        `${this.#value(path)}${direction}`,
-      );
+      const path = documentPath(value, this.#slot);
+      const column = path && this.#options.expression?.(path);
+      if (column === undefined) return undefined;
+      terms.push(descending ? `${column} DESC` : column);
     }
     const { position } = this.#options;
-    if (position !== undefined) terms.push(`${position}${items[0]?.descending ? ' DESC' : ''}`);
-    return terms.join(', ');
+    return [...terms, ...(position === undefined ? [] : [position])].join(', ');
   }
 
   /** SQL for "the condition is true" or "the condition is false". */

@@ -10,7 +10,7 @@ export type Value = Json | undefined;
 
 /**
  * Order between types in ORDER BY, MIN and MAX:
- * undefined < null < boolean < number < string < array < object.
+ * undefined < null < boolean < number < string < array < object. Between objects there is none: they stay as they come.
  */
 export type TypeRank = 0 | 1 | 2 | 3 | 4 | 5 | 6;
 
@@ -73,7 +73,6 @@ export function compareValues(a: Value, b: Value): number {
   if (typeof a === 'string' && typeof b === 'string') return compareStrings(a, b);
   if (typeof a === 'boolean' && typeof b === 'boolean') return Number(a) - Number(b);
   if (Array.isArray(a) && Array.isArray(b)) return compareArrays(a, b);
-  if (isObject(a) && isObject(b)) return compareStrings(keyOf(a), keyOf(b));
   return 0;
 }
 

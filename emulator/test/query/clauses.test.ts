@@ -108,7 +108,7 @@ describe('clauses', () => {
     ['SELECT VALUE c.id FROM c ORDER BY c.state DESC, c.id ASC', ['andersen', 'smith', 'wakefield']],
     ['SELECT VALUE c.id FROM c ORDER BY c.lastName', ['wakefield', 'andersen', 'smith']],
     ['SELECT VALUE c.id FROM c ORDER BY c.state', ['wakefield', 'andersen', 'smith']],
-    ['SELECT VALUE c.id FROM c ORDER BY c.state DESC', ['smith', 'andersen', 'wakefield']],
+    ['SELECT VALUE c.id FROM c ORDER BY c.state DESC', ['andersen', 'smith', 'wakefield']],
     ['SELECT TOP 1 VALUE c.id FROM c ORDER BY c["address"].city DESC', ['andersen']],
     ['SELECT DISTINCT VALUE c.state FROM c ORDER BY c.state', ['NY', 'WA']],
     // OFFSET LIMIT

@@ -68,7 +68,7 @@ describe('no text makes anything but a QueryError', () => {
         attempt(`SELECT ${noise}`);
         attempt(`SELECT VALUE c FROM c WHERE ${noise}`);
       }),
-      { numRuns: 250 },
+      { numRuns: 150 },
     );
   });
 
@@ -79,7 +79,7 @@ describe('no text makes anything but a QueryError', () => {
         attempt(`SELECT VALUE ${words.join(' ')}`);
         attempt(`SELECT * FROM c WHERE ${words.join(' ')}`);
       }),
-      { numRuns: 250 },
+      { numRuns: 150 },
     );
   });
 
@@ -103,7 +103,7 @@ describe('no text makes anything but a QueryError', () => {
           attempt(text, [{ name: '@p', value: value as Json }]);
         },
       ),
-      { numRuns: 400 },
+      { numRuns: 250 },
     );
   });
 
@@ -157,7 +157,7 @@ describe('no text makes anything but a QueryError', () => {
           );
         },
       ),
-      { numRuns: 600 },
+      { numRuns: 350 },
     );
   });
 });
