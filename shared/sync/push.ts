@@ -78,6 +78,8 @@ export async function push(
   const tries = new Map<string, number>();
   const awaitingDocument: { item: Prepared; outcome: Outcome | null }[] = [];
   let rejected = new Set<string>();
+  /** Has the store answered a write? From then on its session makes every read see the ledger as it is. */
+  let met = false;
   let position = claim;
   /** Letters already in the ledger that must stay, then those of this request. */
   let outcomes = '';
@@ -93,8 +95,7 @@ export async function push(
     }
     const { writes, about, moves } = toWrites(run);
     if (writes.length > 0) {
-      if (now() >= context.deadline) throw new Unavailable('The deadline of the request has passed.');
-      const result = await store.batch(writes);
+      const result = await write(writes);
       if (result.kind === 'too-large') {
         // Sizes are estimated. A run of one change that still does not fit never will.
         const [only] = run.entries;
@@ -120,6 +121,12 @@ export async function push(
 
   await attachDocuments();
   return { results, position, written, conflicts };
+
+  function write(writes: readonly Write[]): ReturnType<ScopeStore['batch']> {
+    if (now() >= context.deadline) throw new Unavailable('The deadline of the request has passed.');
+    met = true;
+    return store.batch(writes);
+  }
 
   /** The writes of a run: documents, the conflict records that tell of them, and last the ledger. */
   function toWrites(run: Run) {
@@ -212,9 +219,16 @@ export async function push(
 
   /** Renews what is known of some documents and of the ledger, with one query. */
   async function readWindow(ids: readonly string[]): Promise<void> {
-    const found = await store.read([...ids, ledger]);
+    const numbered = items.some((item) => item.position !== null);
+    let found = await store.read([...ids, ledger]);
+    if (numbered && !met && position !== null && isBefore(parseLedger(found.get(ledger)), position)) {
+      // A ledger behind what the client heard of it is an old copy, of a replica that lags, or truly another one. A
+      // write never meets a replica: this one moves nothing, and what is read after it is at least as new.
+      await write([{ kind: 'move-ledger', id: ledger, expected: position, to: position, outcomes: '' }]);
+      found = await store.read([...ids, ledger]);
+    }
     for (const id of ids) states.set(id, toState(found.get(id), scope));
-    if (items.some(({ position: numbered }) => numbered !== null)) reconcile(parseLedger(found.get(ledger)));
+    if (numbered) reconcile(parseLedger(found.get(ledger)));
   }
 
   /** Meets the ledger as it is: at the expected change, ahead within this request, or another store's. */
@@ -299,6 +313,9 @@ export async function push(
     return writer?.userId === userId && writer.deviceId === deviceId && writer.seq === mark?.seq;
   }
 }
+
+const isBefore = (actual: Ledger | null, position: StreamPosition): boolean =>
+  actual === null || actual.seq < position.seq;
 
 const positionOf = (ledger: Ledger | null): StreamPosition | null =>
   ledger === null ? null : { seq: ledger.seq, changeId: ledger.changeId };
