@@ -85,7 +85,7 @@ async function main(): Promise<void> {
   process.stdout.write(
     values.json === true
       ? `${JSON.stringify({ endpoint, key, ...(certificate === undefined ? {} : { certificate }) })}\n`
-      : `Cosmos DB emulator at ${endpoint}\nKey: ${key}\nConnection string: AccountEndpoint=${endpoint};AccountKey=${key};\n${certificate ?? ''}`,
+      : `Cosmos DB emulator at ${endpoint}\nExplorer: ${endpoint}_explorer\nKey: ${key}\nConnection string: AccountEndpoint=${endpoint};AccountKey=${key};\n${certificate ?? ''}`,
   );
   const stop = (): void => {
     void emulator.dispose().then(() => process.exit(0));

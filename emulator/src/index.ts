@@ -104,6 +104,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
       keys,
       masterKey,
       throughput,
+      log,
       assignments: options.identity?.assignments ?? [],
       history,
       holds: conditionHolds,

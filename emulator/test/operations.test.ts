@@ -223,7 +223,7 @@ describe('lagging replicas', () => {
       const view = async (asker: CosmosClient) => {
         const items = asker.database('db').container('items').items;
         const { resources } = await items
-          .query('SELECT VALUE [c.id, c.n] FROM c', { partitionKey: 'p' })
+          .query<unknown>('SELECT VALUE [c.id, c.n] FROM c', { partitionKey: 'p' })
           .fetchAll();
         return resources;
       };

@@ -1,6 +1,6 @@
 import type { ContainerDefinition } from '@azure/cosmos';
 import { PermissionMode } from '@azure/cosmos';
-import { sendSigned } from './raw-request.ts';
+import { send, sendSigned } from './raw-request.ts';
 import { refusalOf, withEmulator } from './with-emulator.ts';
 
 describe('the account', () => {
@@ -213,3 +213,27 @@ it('what is not supported says so with 501', () =>
     });
     expect(status).toBe(501);
   }));
+
+describe('the explorer', () => {
+  it('is a page without data that may run its own script only', () =>
+    withEmulator(async ({ emulator, container }) => {
+      await container.items.create({ id: 'a', pk: 'p', secret: 'TOPSECRET' });
+      const response = await fetch(`${emulator.endpoint}_explorer`);
+      expect(response.status).toBe(200);
+      expect(response.headers.get('content-security-policy')).toContain("default-src 'none'");
+      expect(await response.text()).not.toContain('TOPSECRET');
+    }));
+
+  it('gives the last requests to holders of a key only', () =>
+    withEmulator(async ({ emulator, container }) => {
+      await container.item('a', 'p').read();
+      const request = { method: 'GET', path: '_explorer/requests' };
+      expect((await send(emulator, request, undefined)).status).toBe(401);
+      const { status, text } = await sendSigned(emulator, request);
+      expect(status).toBe(200);
+      const seen = (JSON.parse(text) as { resource: string; operation: string }[]).map(
+        ({ resource, operation }) => `${operation} ${resource}`,
+      );
+      expect(seen).toContain('read document');
+    }));
+});

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { authenticate } from '../auth/authenticate.ts';
-import type { Keys } from '../auth/authenticate.ts';
+import type { Caller, Keys } from '../auth/authenticate.ts';
 import type { RoleAssignment } from '../auth/bearer.ts';
 import { authorize } from '../auth/authorize.ts';
 import { handleDocuments, ownerHeaders } from '../documents/handlers.ts';
@@ -14,6 +14,7 @@ import type { ContainerState } from '../resources/catalog.ts';
 import { handleResources } from '../resources/handlers.ts';
 import { header } from './context.ts';
 import type { Answer, Context, Services } from './context.ts';
+import type { RequestLog } from './request-log.ts';
 import { kindOf } from './route.ts';
 import type { Route } from './route.ts';
 import type { Throughput } from './throughput.ts';
@@ -30,6 +31,7 @@ export interface Request {
 export interface DispatchServices extends Services {
   readonly keys: Keys;
   readonly throughput: Throughput;
+  readonly log: RequestLog;
   readonly assignments: readonly RoleAssignment[];
 }
 
@@ -50,6 +52,7 @@ export function dispatch(services: DispatchServices, request: Request): Answer {
       rawLink(request),
       services.now(),
     );
+    if (route.type === '_explorer') return requestLog(services, caller);
     container = containerOf(services, route);
     const target = { container: container?.model.rid, partitionKey: keyOf(request, container) };
     authorize(caller, route, target, services.assignments);
@@ -65,6 +68,13 @@ export function dispatch(services: DispatchServices, request: Request): Answer {
   } catch (error) {
     return refusal(error, container);
   }
+}
+
+/** The last requests, for the explorer. Both kinds of account keys may see them; nobody else. */
+function requestLog({ log }: DispatchServices, caller: Caller): Answer {
+  if (caller.kind !== 'master' && caller.kind !== 'readOnly')
+    throw new CosmosError(403, 'Only holders of an account key see the last requests.');
+  return { status: 200, charge: 0, body: JSON.stringify(log.entries.slice(-1000)) };
 }
 
 /** Refuses with 429 what is over its budget, and books what the rest costs. */

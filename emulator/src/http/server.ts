@@ -5,6 +5,7 @@ import { createServer as createSecureServer } from 'node:https';
 import { bearerToken } from '../auth/authenticate.ts';
 import type { BearerVerifier } from '../auth/bearer.ts';
 import { CosmosError } from '../errors.ts';
+import { explorerPage, explorerPolicy } from '../explorer/page.ts';
 import type { Certificate } from './certificate.ts';
 import { header } from './context.ts';
 import type { Answer } from './context.ts';
@@ -43,6 +44,15 @@ async function serve(parts: ServerParts, incoming: IncomingMessage, outgoing: Se
   const body = await readBody(incoming);
   const path = (incoming.url ?? '/').split('?')[0] ?? '/';
   const method = incoming.method ?? 'GET';
+  if (method === 'GET' && path === '/_explorer') {
+    outgoing.writeHead(200, {
+      'content-type': 'text/html; charset=utf-8',
+      'content-security-policy': explorerPolicy,
+      'x-content-type-options': 'nosniff',
+    });
+    outgoing.end(explorerPage);
+    return;
+  }
   const route = parseRoute(method, path, incoming.headers);
   const bearer = await proveBearer(parts, incoming.headers.authorization);
   const request: Request = { method, path, route, headers: incoming.headers, body: body ?? '', bearer };
