@@ -41,6 +41,8 @@ export class ConfigError extends Error {
   }
 }
 
+const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]']);
+
 /** @throws ConfigError */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const problems: string[] = [];
@@ -52,7 +54,12 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
   };
   const optional = (name: string): string | null => env[name]?.trim() || null;
   const url = (name: string, value: string): string => {
-    if (value !== '' && !URL.canParse(value)) problems.push(`${name} is not a URL.`);
+    if (value === '') return value;
+    const { protocol, hostname } = URL.canParse(value) ? new URL(value) : { protocol: '', hostname: '' };
+    // Keys and tokens travel there: without TLS only on this machine.
+    if (protocol !== 'https:' && !(protocol === 'http:' && LOOPBACK.has(hostname))) {
+      problems.push(`${name} is not an https URL; http is for this machine only.`);
+    }
     return value;
   };
   const integer = (name: string, fallback: number, min: number, max: number): number => {

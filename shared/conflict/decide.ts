@@ -45,9 +45,15 @@ export interface Loser {
   readonly writer: Writer | null;
 }
 
+interface Accepted {
+  readonly outcome: 'applied' | 'merged';
+  /** Null: there is nothing to write. */
+  readonly write: Held | null;
+  readonly loser: Loser | null;
+}
+
 export type Decision =
-  | { readonly outcome: 'applied' | 'merged'; readonly write: Held | null; readonly loser: Loser | null }
-  | { readonly outcome: 'skipped'; readonly write: null; readonly loser: Loser };
+  Accepted | { readonly outcome: 'skipped'; readonly write: null; readonly loser: Loser };
 
 /**
  * Decides what becomes of one change, under last-write-wins.
@@ -64,14 +70,15 @@ export function decide(current: DocumentState, change: Incoming, earlier: Earlie
     return { outcome: 'applied', write: null, loser: null };
   if (current.kind !== 'live' && change.type === 'patch') return skip(change);
   if (current.kind === 'absent') {
-    return mayCreate(change.base, earlier) ? accept(current, change, null) : skip(change);
+    return mayCreate(change.base, earlier) ? accept(current, change) : skip(change);
   }
   const sequential =
     earlier?.holds === true || (change.base.kind === 'version' && change.base.etag === current.etag);
-  if (sequential) return accept(current, change, null);
+  if (sequential) return accept(current, change);
   if (compareTo(current, change) <= 0) return skip(change);
   // A client that states no base claims nothing about what it replaces: what is older is simply replaced.
-  return accept(current, change, change.base.kind === 'unstated' ? null : lost(current));
+  const loser = change.base.kind === 'unstated' ? null : lost(current);
+  return { ...accept(current, change, loser), ...(change.type === 'patch' ? { outcome: 'merged' } : {}) };
 }
 
 /**
@@ -83,8 +90,8 @@ export const isRepeat = (current: DocumentState, change: Incoming): boolean =>
   change.base.kind === 'unstated' &&
   change.writer.seq === null &&
   compareTo(current, change) === 0 &&
-  change.type === (current.kind === 'tombstone' ? 'delete' : 'upsert') &&
-  sameJson(current.data, change.data);
+  (change.type === 'delete') === (current.kind === 'tombstone') &&
+  sameJson(current.data, change.type === 'patch' ? mergePatch(current.data, change.data ?? {}) : change.data);
 
 /** Positive where the change comes after what is stored; what nobody is known to have written comes first. */
 const compareTo = ({ stamp, writer }: Held, change: Incoming): number =>
@@ -95,25 +102,19 @@ function mayCreate(base: Base, earlier: Earlier | null): boolean {
   return base.kind === 'nothing' || base.kind === 'unstated' || (base.kind === 'version' && !base.live);
 }
 
-function accept(current: DocumentState, change: Incoming, loser: Loser | null): Decision {
-  const stamp = current.kind === 'absent' ? change.time : Math.max(change.time, current.stamp + 1);
-  const written = { etag: null, stamp, writer: change.writer };
-  if (change.type === 'delete') {
-    return { outcome: 'applied', write: { ...written, kind: 'tombstone', data: null }, loser };
-  }
-  if (change.type === 'upsert') {
-    return { outcome: 'applied', write: { ...written, kind: 'live', data: change.data ?? {} }, loser };
-  }
-  const data = mergePatch(current.kind === 'live' ? current.data : null, change.data ?? {});
-  // A patch that meets another's edit lands beside it: what is stored is not what the client has.
-  const concurrent = loser !== null || change.base.kind === 'unstated';
-  return concurrent
-    ? {
-        outcome: 'merged',
-        write: { ...written, writer: { ...change.writer, deviceId: GATEWAY_DEVICE }, kind: 'live', data },
-        loser,
-      }
-    : { outcome: 'applied', write: { ...written, kind: 'live', data }, loser };
+function accept(current: DocumentState, change: Incoming, loser: Loser | null = null): Accepted {
+  const { type, time, writer, data } = change;
+  const stamp = current.kind === 'absent' ? time : Math.max(time, current.stamp + 1);
+  const write = ((): Held => {
+    const written = { etag: null, stamp, writer };
+    if (type === 'delete') return { ...written, kind: 'tombstone', data: null };
+    if (type === 'upsert') return { ...written, kind: 'live', data: data ?? {} };
+    const target = current.kind === 'live' ? current.data : null;
+    // A patch beside another's edit makes a document that is nobody's own words.
+    const author = loser === null ? writer : { ...writer, deviceId: GATEWAY_DEVICE };
+    return { ...written, writer: author, kind: 'live', data: mergePatch(target, data ?? {}) };
+  })();
+  return { outcome: 'applied', write, loser };
 }
 
 const skip = (change: Incoming): Decision => ({

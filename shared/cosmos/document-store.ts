@@ -54,7 +54,7 @@ function openScope(
   /** Told the resource id of the container that answered. */
   checkIncarnation: (seen: string) => Promise<void>,
 ): ScopeStore {
-  /** Never lowered: the store's answers carry a token at least as new as the one they were asked with. */
+  /** From the client's checkpoint at first, then from the store's own answers, which are at least as new. */
   let session = given;
   const count = (requests: number, requestUnits: number, newSession: string | undefined): void => {
     meter.requests += requests;
@@ -102,7 +102,8 @@ function openScope(
               partitionKey: [scope],
               maxItemCount: -1,
               abortSignal,
-              ...(session === null ? {} : { sessionToken: session }),
+              // What a client sent is not tried here: a refusal would stop the push.
+              ...(session === null || session === given ? {} : { sessionToken: session }),
             },
           )
           .fetchAll(),
@@ -114,15 +115,22 @@ function openScope(
 
     async changes(continuation, maxItems): Promise<FeedPage | null> {
       const container = await open();
-      // `getChangeFeedIterator` reads the container first, each time: metadata throughput that a sync must not cost.
-      // eslint-disable-next-line @typescript-eslint/no-deprecated
-      const feed = container.items.changeFeed<unknown>([scope] as unknown as string, {
-        maxItemCount: maxItems,
-        ...(continuation === null ? { startFromBeginning: true } : { continuation }),
-        ...(session === null ? {} : { sessionToken: session }),
-      });
-      // The continuation came from a client: one that the store does not understand is no fault of ours.
-      const page = await attempt('reading the change feed', signal, () => feed.fetchNext(), 400);
+      const ask = (sessionToken: string | null) => {
+        // `getChangeFeedIterator` reads the container first, each time: metadata throughput that a sync must not cost.
+        // eslint-disable-next-line @typescript-eslint/no-deprecated
+        const feed = container.items.changeFeed<unknown>([scope] as unknown as string, {
+          maxItemCount: maxItems,
+          ...(continuation === null ? { startFromBeginning: true } : { continuation }),
+          ...(sessionToken === null ? {} : { sessionToken }),
+        });
+        // Continuation and session may come from a client: that the store does not understand them is no fault of ours.
+        return attempt('reading the change feed', signal, () => feed.fetchNext(), 400);
+      };
+      let page = await ask(session);
+      if (page === null && session !== null && session === given) {
+        session = null;
+        page = await ask(null);
+      }
       if (page === null) return null;
       count(1, page.requestCharge, page.sessionToken);
       const { [CONTAINER_RID]: rid } = page.headers as Record<string, unknown>;

@@ -117,8 +117,12 @@ export const ERRORS = {
     'Send changes of the collections of sync.config.json only.',
   ),
   scope_forbidden: change(
-    'The token does not grant this scope, or the collection does not live in scopes of this kind.',
+    'The token does not grant this scope.',
     'Set the edit aside: the user may not write there.',
+  ),
+  collection_out_of_scope: change(
+    'The collection does not live in scopes of this kind.',
+    'Send it with a scope of the kind that the collection is configured for.',
   ),
   document_too_large: change(
     'The document, or the base sent with it, is larger than the limit (921,600 bytes as JSON in UTF-8, unless configured lower).',

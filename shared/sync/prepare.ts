@@ -96,10 +96,10 @@ export function prepareChange(raw: unknown, index: number, context: PrepareConte
   const { scope } = common;
   const collection = context.config.collections.get(change.collection);
   if (collection === undefined) return refuse(changeError('collection_unknown', '/collection'));
-  if (!context.mayWrite(scope) || collection.scope !== scopeKind(scope)) {
-    // No ledger speaks of it: the change belongs to no stream of this scope.
-    return { ...refuse(changeError('scope_forbidden', '/scope')), position: null };
-  }
+  // No ledger speaks of it: what stands in that scope is not for this caller to touch.
+  if (!context.mayWrite(scope)) return refuse(changeError('scope_forbidden', '/scope'));
+  if (collection.scope !== scopeKind(scope))
+    return refuse(changeError('collection_out_of_scope', '/collection'));
   const address = { scope, collection: change.collection, documentId: change.documentId };
   const time = parseDateTime(change.lastModified);
   if (time === null) return refuse(changeError('invalid_date', '/lastModified'), address);

@@ -83,3 +83,28 @@ it('a store that does not answer is given up at the deadline', async () => {
     (await gateway.sync(user, body)).results.map(({ status, outcome }) => outcome ?? status),
   ).not.toContain('failed');
 });
+
+it('a session token or position in a checkpoint that the store refuses costs a new start at most', async () => {
+  const { user, body } = await setUp();
+  const { checkpoints } = await gateway.sync(user, body);
+  const scope = `user:${user}`;
+  const again = { ...body, changes: [], checkpoints };
+  gateway.emulator.faults.add({
+    operation: 'changeFeed',
+    partitionKey: scope,
+    action: { kind: 'status', status: 400 },
+  });
+  expect(await gateway.sync(user, again)).toMatchObject({
+    resync: [],
+    delta: { documents: [], hasMore: false },
+  });
+  gateway.emulator.faults.add({
+    operation: 'changeFeed',
+    partitionKey: scope,
+    times: 2,
+    action: { kind: 'status', status: 400 },
+  });
+  const restarted = await gateway.sync(user, again);
+  expect(restarted.resync).toEqual([scope]);
+  expect(restarted.delta.documents).toHaveLength(110);
+});

@@ -42,6 +42,9 @@ describe('The settings', () => {
 
   it.each([
     ['COSMOS_ENDPOINT', 'account'],
+    ['COSMOS_ENDPOINT', 'http://account.documents.azure.com/'],
+    ['AUTH_ISSUER', 'http://issuer.example'],
+    ['KEY_VAULT_URI', 'mailto:vault@example.com'],
     ['COSMOS_ENDPOINT', '   '],
     ['COSMOS_AUTH', 'none'],
     ['KEY_VAULT_URI', 'vault'],

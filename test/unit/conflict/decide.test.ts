@@ -168,6 +168,16 @@ describe('A change without a number', () => {
     ).toBe(true);
   });
 
+  it('is a repeat where it is a patch whose fields are all there', () => {
+    expect(isRepeat(stored, { ...again, type: 'patch', data: { a: 1, gone: null } })).toBe(true);
+    expect(isRepeat(stored, { ...again, type: 'patch', data: { a: 2 } })).toBe(false);
+  });
+
+  it('makes a document its own, so that its repeat is known', () => {
+    const { outcome, write } = decide(live, { ...again, type: 'patch', time: after });
+    expect([outcome, write?.writer]).toEqual(['merged', WRITER]);
+  });
+
   it.each([
     ['another content of the same millisecond', { data: { a: 1 } }],
     ['another time', { time: NOW + 1 }],
