@@ -54,6 +54,8 @@ export class Replica {
   #streams: Record<string, StreamPosition | null> = {};
   /** Rows that a running resync has brought, by scope. */
   #brought = new Map<string, Set<string>>();
+  /** The last request made: only its answer counts. */
+  #sent: SyncRequest | null = null;
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
@@ -105,7 +107,7 @@ export class Replica {
     const changes = [...this.#rows.values()]
       .flatMap(({ row }) => (row.inFlight === null ? [] : [row.inFlight]))
       .sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0));
-    return {
+    this.#sent = {
       protocol: PROTOCOL_VERSION,
       userId: this.#options.userId,
       deviceId: this.#deviceId,
@@ -116,14 +118,18 @@ export class Replica {
       streams: { ...this.#streams },
       changes,
     };
+    return this.#sent;
   }
 
   /**
-   * Takes in the answer to a request.
+   * Takes in the answer to the last request made. That of an earlier one, which was given up, is dropped: the later one
+   * has moved the ledger on, and the earlier may have met it there and taken it for another store's.
    *
+   * @param sent the very object that `request` gave
    * @returns whether there is more to fetch or to send at once
    */
   take(sent: SyncRequest, response: SyncResponse): boolean {
+    if (sent !== this.#sent) return true;
     for (const scope of response.resync) this.#brought.set(scope, new Set());
     let forked = false;
     for (const [index, result] of response.results.entries()) {
@@ -131,7 +137,6 @@ export class Replica {
       if (change?.scope === undefined || change.changeId === undefined) continue;
       const { scope, collection, documentId, changeId } = change;
       const entry = this.#rows.get(keyOf({ scope, collection, documentId }));
-      // An answer to a request that was given up meanwhile says nothing about the change in flight now.
       if (entry?.row.inFlight?.changeId !== changeId) continue;
       forked ||= result.error?.code === 'device_forked';
       if (result.status === 'rejected') this.rejected.push({ change, result });
@@ -148,7 +153,7 @@ export class Replica {
     // Streams of scopes that are not granted now stay: the ledgers there stand where they stood.
     this.#streams = { ...this.#streams, ...response.streams };
     if (!response.delta.hasMore) this.#finishResync();
-    if (forked) this.#startOver();
+    if (forked) this.#startOver(response.scopes);
     return response.delta.hasMore || [...this.#rows.values()].some(({ row }) => row.dirty !== null);
   }
 
@@ -173,11 +178,15 @@ export class Replica {
     this.#brought = new Map();
   }
 
-  /** Another store uses this device id: take a new one and send the pending edits under it. */
-  #startOver(): void {
+  /**
+   * Another store uses this device id: take a new one and send the pending edits under it. The rows may be as old as the
+   * backup they came from: those that the delta from the beginning does not bring are gone.
+   */
+  #startOver(scopes: readonly string[]): void {
     this.#deviceId = this.#options.createId();
     this.#checkpoints = {};
     this.#streams = {};
+    this.#brought = new Map(scopes.map((scope) => [scope, new Set()]));
     for (const entry of this.#rows.values()) entry.row = release(entry.row);
   }
 
