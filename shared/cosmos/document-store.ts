@@ -62,6 +62,17 @@ function openScope(
     if (newSession !== undefined && newSession !== '') session = newSession;
   };
 
+  /** Makes a call in this session; where the store refuses one that came from a client, without. */
+  const withSession = async <T>(
+    call: (session: { sessionToken?: string }) => Promise<T | null>,
+  ): Promise<T | null> => {
+    const asked = session;
+    const answer = await call(asked === null ? {} : { sessionToken: asked });
+    if (answer !== null || asked === null || asked !== given) return answer;
+    session = null;
+    return call({});
+  };
+
   return {
     get session() {
       return session;
@@ -91,46 +102,45 @@ function openScope(
 
     async read(ids) {
       const container = await open();
-      const { resources, requestCharge } = await attempt('reading documents', signal, (abortSignal) =>
-        container.items
-          .query<unknown>(
-            {
-              query: `SELECT * FROM c WHERE c.id IN (${ids.map((_, index) => `@${index}`).join(', ')})`,
-              parameters: ids.map((value, index) => ({ name: `@${index}`, value })),
-            },
-            {
-              partitionKey: [scope],
-              maxItemCount: -1,
-              abortSignal,
-              // What a client sent is not tried here: a refusal would stop the push.
-              ...(session === null || session === given ? {} : { sessionToken: session }),
-            },
-          )
-          .fetchAll(),
+      const query = {
+        query: `SELECT * FROM c WHERE c.id IN (${ids.map((_, index) => `@${index}`).join(', ')})`,
+        parameters: ids.map((value, index) => ({ name: `@${index}`, value })),
+      };
+      const page = await withSession((sessionToken) =>
+        attempt(
+          'reading documents',
+          signal,
+          (abortSignal) =>
+            container.items
+              .query<unknown>(query, {
+                partitionKey: [scope],
+                maxItemCount: -1,
+                abortSignal,
+                ...sessionToken,
+              })
+              .fetchAll(),
+          400,
+        ),
       );
+      if (page === null) throw new Unavailable('Cosmos DB, reading documents: status 400');
       // The SDK asks for the query plan beside the query.
-      count(2, requestCharge, undefined);
-      return new Map(resources.filter(isJsonObject).map((item) => [String(item['id']), item]));
+      count(2, page.requestCharge, undefined);
+      return new Map(page.resources.filter(isJsonObject).map((item) => [String(item['id']), item]));
     },
 
     async changes(continuation, maxItems): Promise<FeedPage | null> {
       const container = await open();
-      const ask = (sessionToken: string | null) => {
+      const page = await withSession((sessionToken) => {
         // `getChangeFeedIterator` reads the container first, each time: metadata throughput that a sync must not cost.
         // eslint-disable-next-line @typescript-eslint/no-deprecated
         const feed = container.items.changeFeed<unknown>([scope] as unknown as string, {
           maxItemCount: maxItems,
           ...(continuation === null ? { startFromBeginning: true } : { continuation }),
-          ...(sessionToken === null ? {} : { sessionToken }),
+          ...sessionToken,
         });
-        // Continuation and session may come from a client: that the store does not understand them is no fault of ours.
+        // The continuation came from a client: that the store does not understand it is no fault of ours.
         return attempt('reading the change feed', signal, () => feed.fetchNext(), 400);
-      };
-      let page = await ask(session);
-      if (page === null && session !== null && session === given) {
-        session = null;
-        page = await ask(null);
-      }
+      });
       if (page === null) return null;
       count(1, page.requestCharge, page.sessionToken);
       const { [CONTAINER_RID]: rid } = page.headers as Record<string, unknown>;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { DocumentState } from '../conflict/index.ts';
+import { isJsonObject, type DocumentState } from '../conflict/index.ts';
 import { itemId, type ChangeResult, type Outcome, type StreamPosition } from '../protocol/index.ts';
 import { conflictRecord } from './conflict-record.ts';
 import { ledgerId, letter, outcomeAt, parseLedger, samePosition, type Ledger } from './ledger.ts';
@@ -36,6 +36,8 @@ const FULL_RUN: RunLimits = { operations: 99, bytes: 2_060_000, changes: 1_000 }
 /** A document that others keep changing is given up after so many refused batches. */
 const MAX_TRIES = 5;
 const READ_CHUNK = 99;
+/** How far the clocks of gateways may lie apart: a stamp that far ahead is still one of theirs. */
+const CLOCK_DRIFT_MS = 86_400_000;
 /** More outcomes than any request holds changes: older ones are never asked for. */
 const MAX_LETTERS = 10_000;
 
@@ -81,6 +83,8 @@ export async function push(
   /** Has the store answered a write? From then on its session makes every read see the ledger as it is. */
   let met = false;
   let position = claim;
+  /** ETag of a ledger that a holder of a resource token has spoilt: a new one takes its place. */
+  let unreadable: string | null = null;
   /** Letters already in the ledger that must stay, then those of this request. */
   let outcomes = '';
   let limits = FULL_RUN;
@@ -160,7 +164,10 @@ export async function push(
     const letters = (outcomes + numbered.map(({ outcome }) => letter(outcome)).join('')).slice(-MAX_LETTERS);
     writes.push(
       position === null
-        ? { kind: 'create', item: newLedger(ledger, scope, to, letters) }
+        ? {
+            ...(unreadable === null ? { kind: 'create' } : { kind: 'replace', ifMatch: unreadable }),
+            item: newLedger(ledger, scope, to, letters),
+          }
         : { kind: 'move-ledger', id: ledger, expected: position, to, outcomes: letters },
     );
     about.push(ledger);
@@ -227,12 +234,14 @@ export async function push(
       await write([{ kind: 'move-ledger', id: ledger, expected: position, to: position, outcomes: '' }]);
       found = await store.read([...ids, ledger]);
     }
-    for (const id of ids) states.set(id, toState(found.get(id), scope));
-    if (numbered) reconcile(parseLedger(found.get(ledger)));
+    for (const id of ids) states.set(id, toState(found.get(id), scope, now()));
+    if (numbered) reconcile(found.get(ledger));
   }
 
   /** Meets the ledger as it is: at the expected change, ahead within this request, or another store's. */
-  function reconcile(actual: Ledger | null): void {
+  function reconcile(item: unknown): void {
+    const actual = parseLedger(item);
+    unreadable = actual === null ? etagOf(item) : null;
     if (samePosition(actual, position)) return;
     const last = actual === null ? -1 : items.findIndex((item) => samePosition(item.position, actual));
     const taken = items.slice(at, last + 1).map((item, index, all) => ({
@@ -268,7 +277,7 @@ export async function push(
     for (let index = 0; index < unread.length; index += READ_CHUNK) {
       const ids = unread.slice(index, index + READ_CHUNK);
       const found = await store.read(ids);
-      for (const id of ids) states.set(id, toState(found.get(id), scope));
+      for (const id of ids) states.set(id, toState(found.get(id), scope, now()));
     }
     for (const { item, outcome } of awaitingDocument) {
       const document = item.address === null ? undefined : remoteOf(idOf(item.address), item.address);
@@ -317,6 +326,12 @@ export async function push(
 const isBefore = (actual: Ledger | null, position: StreamPosition): boolean =>
   actual === null || actual.seq < position.seq;
 
+/** Null where there is no item. */
+function etagOf(item: unknown): string | null {
+  const etag = isJsonObject(item) ? item['_etag'] : undefined;
+  return typeof etag === 'string' ? etag : null;
+}
+
 const positionOf = (ledger: Ledger | null): StreamPosition | null =>
   ledger === null ? null : { seq: ledger.seq, changeId: ledger.changeId };
 
@@ -326,13 +341,18 @@ const documentIds = (items: readonly Prepared[]): string[] => [
   ...new Set(items.flatMap(({ address }) => (address === null ? [] : [idOf(address)]))),
 ];
 
-/** What is not a document of ours can be replaced, and wins against nothing. */
-function toState(item: unknown, scope: string): DocumentState {
+/**
+ * What is not a document of ours can be replaced, and wins against nothing. A stamp far ahead of the gateway's clock
+ * was written past it, and counts as now: nobody writes in the future.
+ */
+function toState(item: unknown, scope: string, now: number): DocumentState {
   if (item === undefined) return { kind: 'absent' };
   const document = parseStored(item, scope);
-  if (document !== null) return toHeld(document);
-  const { _etag: etag } = item as { _etag?: unknown };
-  return { kind: 'live', etag: typeof etag === 'string' ? etag : null, stamp: 0, writer: null, data: {} };
+  if (document !== null) {
+    const held = toHeld(document);
+    return held.stamp > now + CLOCK_DRIFT_MS ? { ...held, stamp: now } : held;
+  }
+  return { kind: 'live', etag: etagOf(item), stamp: 0, writer: null, data: {} };
 }
 
 const newLedger = (id: string, scope: string, { seq, changeId }: StreamPosition, outcomes: string) => ({

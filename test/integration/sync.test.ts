@@ -420,6 +420,21 @@ describe('A repeat', () => {
     expect(await document('1')).toMatchObject({ deleted: true });
   });
 
+  it('reads with the session of the checkpoint: a replica that lags does not hide what the user has seen', async () => {
+    gateway.emulator.replicas.set({ lag: 1 });
+    const { checkpoints } = await gateway.sync(
+      'alice',
+      request('tablet', [change('1', 1, { changeId: 't1' })]),
+    );
+    const elsewhere = openGateway(gateway.emulator.endpoint, gateway.emulator.key);
+    const gone = change('1', 1, { type: 'delete', baseVersion: 'live' });
+    const answer = await elsewhere.sync('alice', request('phone', [gone], null, { checkpoints }));
+    elsewhere.close();
+    gateway.emulator.replicas.set({ lag: 0 });
+    expect(statuses(answer)).toEqual(['applied']);
+    expect(await document('1')).toMatchObject({ deleted: true });
+  });
+
   it('in parallel writes everything once', async () => {
     const changes = Array.from({ length: 150 }, (_, index) => change(`d${index}`, index + 1));
     const body = request('phone', changes);
@@ -652,6 +667,36 @@ describe('A delta', () => {
     const answer = await gateway.sync('alice', request('phone', [change('1', 1)]));
     expect(statuses(answer)).toEqual(['applied']);
     expect(await document('1')).toMatchObject({ data: { value: '1' } });
+  });
+});
+
+describe('What someone wrote past the gateway', () => {
+  it('with a stamp of the far future disturbs nobody: the next edit is stored and delivered', async () => {
+    const first = await gateway.sync('alice', request('phone', [change('1', 1)]));
+    const { id, ...rest } = (await document('1'))!;
+    await gateway.container.items.upsert({ ...rest, id, lastModified: '9999-12-31T23:59:59.999Z' });
+    const edit = change('1', 2, { baseVersion: first.results[0]!.version, data: { v: 2 } });
+    advanceTime(1000);
+    const answer = await gateway.sync(
+      'alice',
+      request('phone', [{ ...edit, lastModified: new Date(Date.now()).toISOString() }], {
+        seq: 1,
+        changeId: 'c1',
+      }),
+    );
+    expect(statuses(answer)).toEqual(['applied']);
+    const tablet = await gateway.sync('alice', request('tablet'));
+    expect(tablet.delta.documents).toMatchObject([{ data: { v: 2 } }]);
+  });
+
+  it('over a ledger costs that device a new start, and does not lock it out', async () => {
+    await gateway.sync('alice', request('phone', [change('1', 1)]));
+    const [ledger] = await ledgers();
+    await gateway.container.items.upsert({ ...ledger, seq: 'spoilt' });
+    const told = await gateway.sync('alice', request('phone', [change('2', 2)], { seq: 1, changeId: 'c1' }));
+    expect(told.results).toMatchObject([{ status: 'failed', error: { code: 'device_forked' } }]);
+    expect(statuses(await gateway.sync('alice', request('phone', [change('2', 2)])))).toEqual(['applied']);
+    expect(await ledgers()).toMatchObject([{ seq: 2, changeId: 'c2', outcomes: 'a' }]);
   });
 });
 
