@@ -22,4 +22,6 @@ export default {
   transformIgnorePatterns: ['/node_modules/(?!(jose|typebox)/)'],
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.local/'],
   maxWorkers: 2,
+  // Generous: on a busy machine a test of real servers takes many times what it takes on an idle one.
+  testTimeout: 30_000,
 };

@@ -427,6 +427,7 @@ describe('A repeat', () => {
       request('tablet', [change('1', 1, { changeId: 't1' })]),
     );
     const elsewhere = openGateway(gateway.emulator.endpoint, gateway.emulator.key);
+    advanceTime(1000);
     const gone = change('1', 1, { type: 'delete', baseVersion: 'live' });
     const answer = await elsewhere.sync('alice', request('phone', [gone], null, { checkpoints }));
     elsewhere.close();
