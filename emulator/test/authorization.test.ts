@@ -272,8 +272,12 @@ async function credentials(
   };
 }
 
-/** A token of the same words from another account. */
-async function foreignToken(): Promise<string> {
+let foreign: Promise<string> | undefined;
+
+/** A token of the same words from another account; one serves for all rows. */
+const foreignToken = (): Promise<string> => (foreign ??= mintElsewhere());
+
+async function mintElsewhere(): Promise<string> {
   let token = '';
   await withEmulator(async ({ database, container }) => {
     const { user } = await database.users.create({ id: 'alice' });

@@ -140,7 +140,7 @@ describe('no request', () => {
                 expect(JSON.parse(answer.text)).toMatchObject({ message: expect.any(String) as string });
             },
           ),
-          { numRuns: 800 },
+          { numRuns: 400 },
         );
       }),
     30_000,

@@ -114,6 +114,36 @@ describe('containers', () => {
     }));
 });
 
+describe('an indexing policy', () => {
+  it('with named paths changes no answer, whatever their names, and can be replaced', () =>
+    withEmulator(async ({ database }) => {
+      const paths = ["/it's/?", '/"a b"/c/?', '/n/?', '/tags/[]/?', '/rest/*'];
+      const policy = (included: string[]) => ({
+        indexingMode: 'consistent' as const,
+        includedPaths: included.map((path) => ({ path })),
+        excludedPaths: [{ path: '/*' }],
+      });
+      const { container } = await database.containers.create({
+        id: 'indexed',
+        partitionKey: { paths: ['/pk'] },
+        indexingPolicy: policy(paths),
+      });
+      for (let n = 0; n < 20; n++)
+        await container.items.create({ id: `i${n}`, pk: 'p', n, "it's": n % 3, 'a b': { c: n % 2 === 0 } });
+      const ask = async (where: string): Promise<number> => {
+        const query = `SELECT * FROM c WHERE ${where}`;
+        return (await container.items.query(query, { partitionKey: 'p' }).fetchAll()).resources.length;
+      };
+      const answers = () =>
+        Promise.all(['c.n >= 15', 'c["it\'s"] = 1', 'c["a b"].c = true', 'c.n = "1"'].map(ask));
+      expect(await answers()).toEqual([5, 7, 10, 0]);
+      const { resource } = await container.read();
+      await container.replace({ ...resource, indexingPolicy: policy(['/n/?']) } as ContainerDefinition);
+      expect(await answers()).toEqual([5, 7, 10, 0]);
+      await container.delete();
+    }));
+});
+
 describe('paging', () => {
   it('goes through every feed and query a page at a time', () =>
     withEmulator(async ({ client, database, container }) => {

@@ -2,6 +2,7 @@ import { badRequest, conflict, CosmosError, notFound, preconditionFailed } from 
 import { isObject } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import { containerRid, databaseRid, userRid } from '../rid.ts';
+import { namedPaths } from '../storage/path-index.ts';
 import type { ResourceRow, ResourceType, Store } from '../storage/store.ts';
 import { modelOf } from './container-model.ts';
 import type { ContainerModel } from './container-model.ts';
@@ -102,7 +103,8 @@ export class Catalog {
           _conflicts: 'conflicts/',
         },
       );
-      const { key } = modelOf(definition, placeOf(row, database));
+      const { key, indexing } = modelOf(definition, placeOf(row, database));
+      this.#store.indexPaths(row.no, namedPaths(indexing.included));
       for (const range of firstRanges(this.#options.partitions, key)) this.#store.insertRange(row.no, range);
       return row;
     });
@@ -119,8 +121,11 @@ export class Catalog {
       before['uniqueKeyPolicy'] === undefined ? {} : { uniqueKeyPolicy: before['uniqueKeyPolicy'] };
     const definition = completeContainer({ ...kept, ...withoutSystem(body) });
     refuseContainerChange(before, definition);
-    modelOf(definition, placeOf(row, database));
-    const replaced = this.replace(row, definition, ifMatch);
+    const { indexing } = modelOf(definition, placeOf(row, database));
+    const replaced = this.#store.transaction(() => {
+      this.#store.indexPaths(row.no, namedPaths(indexing.included));
+      return this.replace(row, definition, ifMatch);
+    });
     this.#containers.delete(row.rid);
     return replaced;
   }

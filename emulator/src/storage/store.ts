@@ -88,6 +88,9 @@ export interface Store {
   resources(type: ResourceType, parent: string, afterNo: number, limit: number): ResourceRow[];
   nextNumber(): number;
 
+  /** Indexes these paths of a container's documents and no others. */
+  indexPaths(container: number, paths: readonly (readonly string[])[]): void;
+
   ranges(container: number): RangeRow[];
   insertRange(container: number, range: RangeRow): void;
   saveLsn(container: number, range: string, lsn: number): void;
