@@ -116,7 +116,9 @@ export function planRun(
       continue;
     }
 
-    const before = found.get(key) ?? snapshot.states.get(key) ?? assume(item.incoming, now);
+    // Behind a repeat the base says nothing of what is stored: that one has written since.
+    const assumed = snapshot.marks.has(key) ? null : assume(item.incoming, now);
+    const before = found.get(key) ?? snapshot.states.get(key) ?? assumed;
     if (before === null) {
       // What is already planned can go first; the next run starts with the read.
       if (entries.length > 0) break;

@@ -405,6 +405,18 @@ describe('A repeat', () => {
     expect(await document('1')).toMatchObject({ data: { value: '1', patched: true } });
   });
 
+  it('lets an edit behind it follow it, also where the document was not among those that were read', async () => {
+    const first = [change('1', 1), change('2', 2, { type: 'delete' }), change('2', 3)];
+    await gateway.sync('alice', request('phone', first));
+    const answer = await gateway.sync(
+      'alice',
+      request('phone', [...first, change('2', 4, { data: { v: 2 } })]),
+    );
+    expect(statuses(answer)).toEqual(['duplicate', 'duplicate', 'duplicate', 'applied']);
+    expect(await document('2')).toMatchObject({ data: { v: 2 } });
+    expect(await records()).toEqual([]);
+  });
+
   it('is not taken for a fork where a replica lags; a read that is too old decides nothing', async () => {
     gateway.emulator.replicas.set({ lag: 1 });
     const { streams } = await gateway.sync('alice', request('phone', [change('1', 1)]));
