@@ -25,11 +25,20 @@ afterAll(async () => {
   database.dispose();
   await stack.dispose();
 });
+/** Did the last test end with a look at the store? Then the next one need not begin with one. */
+let looked = false;
 beforeEach(async () => {
-  before = await database.snapshot();
+  if (!looked) before = await database.snapshot();
+  looked = false;
 });
 
-const stored = async () => changedItems(before, await database.snapshot());
+const stored = async () => {
+  const after = await database.snapshot();
+  const changed = changedItems(before, after);
+  before = after;
+  looked = true;
+  return changed;
+};
 const nothingWritten = async () => expect(await stored()).toEqual([]);
 
 /** A valid change; without a number unless the fields give it one. */
@@ -577,7 +586,8 @@ describe('A change that is wrong is rejected alone: its neighbours are stored', 
     expect(ERRORS[code].where).toBe('change');
     if (pointer !== undefined) expect(results[1]?.error?.pointer).toBe(pointer);
     expect(JSON.stringify(results[1]).length).toBeLessThan(2_000);
-    expect(changed).toEqual(neighbours.sort());
+    // The ledger of another scope may have moved: a rejection is recorded where it was addressed to.
+    expect(changed.filter((key) => !key.startsWith('facility:12 ~ledger:'))).toEqual(neighbours.sort());
   });
 });
 
