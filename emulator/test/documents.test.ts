@@ -91,6 +91,16 @@ describe('documents', () => {
   );
 });
 
+describe('all documents of a partition key', () => {
+  it('are deleted at once, those of others stay', () =>
+    withEmulator(async ({ container }) => {
+      for (const pk of ['p', 'q']) for (const id of ['a', 'b']) await container.items.create({ id, pk });
+      await container.deleteAllItemsForPartitionKey('p');
+      const { resources } = await container.items.query('SELECT VALUE c.pk FROM c').fetchAll();
+      expect(resources).toEqual(['q', 'q']);
+    }));
+});
+
 describe('a patch', () => {
   it('adds, sets, replaces, removes, increments and moves', () =>
     withEmulator(async ({ container }) => {

@@ -252,6 +252,17 @@ describe('lagging replicas', () => {
     }));
 });
 
+describe('query metrics', () => {
+  it('tell how much was read and how much came out', () =>
+    withEmulator(async ({ container }) => {
+      for (let n = 0; n < 5; n++) await container.items.create({ id: String(n), pk: 'p', n });
+      const { queryMetrics } = await container.items
+        .query('SELECT * FROM c WHERE c.n > 2', { partitionKey: 'p', populateQueryMetrics: true })
+        .fetchNext();
+      expect(JSON.stringify(queryMetrics)).toContain('"outputDocumentCount":2');
+    }));
+});
+
 describe('request charges', () => {
   it('follow the documented points', () =>
     withEmulator(

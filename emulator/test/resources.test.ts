@@ -138,7 +138,7 @@ describe('an indexing policy', () => {
         Promise.all(['c.n >= 15', 'c["it\'s"] = 1', 'c["a b"].c = true', 'c.n = "1"'].map(ask));
       expect(await answers()).toEqual([5, 7, 10, 0]);
       const { resource } = await container.read();
-      await container.replace({ ...resource, indexingPolicy: policy(['/n/?']) } as ContainerDefinition);
+      await container.replace({ ...resource, indexingPolicy: policy(['/n/?']) });
       expect(await answers()).toEqual([5, 7, 10, 0]);
       await container.delete();
     }));

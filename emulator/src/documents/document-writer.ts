@@ -164,6 +164,17 @@ export class DocumentWriter {
     return { status: 204, charge: deleteCharge(row.body.length, terms), etag: undefined, body: undefined };
   }
 
+  /** Deletes whatever the partition holds. */
+  deleteAll(): void {
+    const { store } = this.#services;
+    const rows = [...store.documents(this.#container.model.no, { pk: this.#key }, this.#live, 0)];
+    for (const row of rows) {
+      store.deleteDocument(row.no);
+      this.#record(row.no, row);
+      this.#steps++;
+    }
+  }
+
   #require(row: DocumentRow, conditions: Conditions): void {
     if (conditions.ifMatch !== undefined && !matches(conditions.ifMatch, row.etag))
       throw withCharge(preconditionFailed(), missCharge.write);

@@ -1,4 +1,4 @@
-import { readCharge, feedCharge } from '../charges.ts';
+import { feedCharge, metadataCharge, readCharge } from '../charges.ts';
 import { badRequest, CosmosError, notSupported } from '../errors.ts';
 import { header, jsonBody, pageSize } from '../http/context.ts';
 import type { Answer, Context } from '../http/context.ts';
@@ -53,6 +53,7 @@ function run(context: Context, container: ContainerState, operation: string): An
         writer.patch(documentName(context), parsePatch(jsonBody(context)), conditions(context)),
       );
     case 'delete':
+      if (context.route.feed) return deletePartition(context, container);
       return write(context, container, (writer) => writer.delete(documentName(context), conditions(context)));
     case 'read':
       return read(context, container);
@@ -179,6 +180,13 @@ function bulk(context: Context, container: ContainerState): Answer {
     headers: { 'x-ms-session-token': sessionToken(range), lsn: String(range.lsn) },
     operations: operations.length,
   };
+}
+
+/** Every document of a logical partition, gone at once; the service does it in the background. */
+function deletePartition(context: Context, container: ContainerState): Answer {
+  const partition = partitionOf(context, container);
+  writeTo(context.services, partition, (writer) => writer.deleteAll());
+  return { status: 200, charge: metadataCharge.write, body: null, headers: positionHeaders(partition) };
 }
 
 const maximumBatchBytes = 2 * 1024 * 1024;

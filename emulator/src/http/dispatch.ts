@@ -140,10 +140,12 @@ export function refusal(error: unknown, container?: ContainerState): Answer {
   const known =
     error instanceof CosmosError
       ? error
-      : new CosmosError(
-          500,
-          `The emulator failed: ${error instanceof Error ? error.message : String(error)}`,
-        );
+      : error instanceof RangeError && error.message.includes('call stack')
+        ? new CosmosError(400, 'The request is nested too deeply.')
+        : new CosmosError(
+            500,
+            `The emulator failed: ${error instanceof Error ? error.message : String(error)}`,
+          );
   return {
     status: known.status,
     charge: chargeOf(known),

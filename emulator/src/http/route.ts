@@ -57,6 +57,8 @@ export function parseRoute(method: string, path: string, headers: IncomingHttpHe
   const names = parts.filter((_, index) => index % 2 === 1).map(decode);
   const feed = parts.length % 2 === 1;
   const resource = shapes[types.join('/')] ?? 'unknown';
+  if (method === 'POST' && types.join('/') === 'dbs/colls/operations' && names[2] === 'partitionkeydelete')
+    return partitionKeyDelete(names);
   const linkParts = parts.map(decode).slice(0, feed ? -1 : undefined);
   return {
     resource,
@@ -65,6 +67,18 @@ export function parseRoute(method: string, path: string, headers: IncomingHttpHe
     type: types.at(-1) ?? '',
     names,
     link: linkParts.join('/'),
+  };
+}
+
+/** Deleting all documents of a partition key: a POST that is signed as one on the container. */
+function partitionKeyDelete([database = '', container = '']: readonly string[]): Route {
+  return {
+    resource: 'document',
+    operation: 'delete',
+    feed: true,
+    type: 'colls',
+    names: [database, container],
+    link: `dbs/${database}/colls/${container}`,
   };
 }
 

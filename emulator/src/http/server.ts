@@ -119,7 +119,7 @@ function faultAnswer(fault: Extract<FaultAction, { kind: 'status' }>): Answer {
   );
 }
 
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());
 
 /** The body as text, or undefined where it is too large. */
 function readBody(incoming: IncomingMessage): Promise<string | undefined> {
