@@ -23,7 +23,14 @@ export async function readJson(request: HttpRequest, maxBytes: number): Promise<
     throw new RequestError('unsupported_media_type');
   }
   const text = await readText(request, maxBytes);
-  if (text.trim() === '') throw new RequestError('empty_body');
+  if (text.trim() === '') {
+    // Azure Functions drops bodies that come without a length (azure-functions-nodejs-worker issue 524).
+    const chunked = request.headers.get('transfer-encoding') !== null;
+    throw new RequestError(
+      'empty_body',
+      chunked ? { detail: 'The body did not arrive: send it with a Content-Length, not in chunks.' } : {},
+    );
+  }
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {

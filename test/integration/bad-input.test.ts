@@ -364,6 +364,18 @@ describe('A request whose envelope is wrong is refused whole, and nothing is wri
   });
 });
 
+it('a body sent in chunks does not arrive in Azure Functions, and the answer says so', async () => {
+  const body = new Blob([JSON.stringify(envelope())]).stream();
+  const answer = await call(`${stack.api}/sync`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${alice}`, 'content-type': 'application/json' },
+    body,
+    duplex: 'half',
+  });
+  await expectRefused(answer, 400, 'empty_body');
+  expect(answer.body['detail']).toContain('Content-Length');
+});
+
 describe('A change that is wrong is rejected alone: its neighbours are stored', () => {
   let devices = 0;
 
