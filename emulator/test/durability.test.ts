@@ -123,6 +123,18 @@ it('SIGKILL under write load loses no acknowledged batch and leaves none half do
   });
 }, 30_000);
 
+it('a second emulator on the same file is refused, and says why', async () => {
+  await withFolder(async (data) => {
+    const first = await startEmulator({ data });
+    try {
+      await expect(startEmulator({ data })).rejects.toThrow(/another emulator/);
+    } finally {
+      await first.dispose();
+    }
+    await (await startEmulator({ data })).dispose();
+  });
+}, 20_000);
+
 it('SIGTERM ends the tool cleanly, and the data, the key and the feed positions are there next time', async () => {
   await withFolder(async (data) => {
     const server = await launch(data);

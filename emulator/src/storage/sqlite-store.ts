@@ -68,12 +68,31 @@ export class SqliteStore implements Store {
 
   constructor(path: string, durability: 'full' | 'normal') {
     this.#db = new DatabaseSync(path);
-    this.#db.exec('PRAGMA journal_mode = WAL');
+    this.#own(path);
     this.#db.exec(`PRAGMA synchronous = ${durability === 'full' ? 'FULL' : 'NORMAL'}`);
     this.#db.exec('PRAGMA cache_size = -65536');
     this.#db.exec(schema);
     this.#nextDocument = this.#maximum('SELECT max(no) AS top FROM documents') + 1;
     this.#nextNumber = this.#maximum("SELECT value AS top FROM settings WHERE name = 'number'") + 1;
+  }
+
+  /**
+   * Takes the file for this process alone: log sequence numbers are counted in memory, so a second writer would give
+   * the same ones out again. The wait is for a predecessor that is still ending.
+   */
+  #own(path: string): void {
+    try {
+      this.#db.exec('PRAGMA busy_timeout = 2000');
+      this.#db.exec('PRAGMA locking_mode = EXCLUSIVE');
+      this.#db.exec('PRAGMA journal_mode = WAL');
+      this.#db.exec('BEGIN IMMEDIATE; COMMIT');
+    } catch (error) {
+      this.#db.close();
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`The data file ${path} cannot be used: ${reason}. Is another emulator running on it?`, {
+        cause: error,
+      });
+    }
   }
 
   #maximum(sql: string): number {
