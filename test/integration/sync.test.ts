@@ -1,4 +1,5 @@
 import { provision } from '../../local/provision.ts';
+import { formatVersion, parseVersion } from '../../shared/conflict/index.ts';
 import { Unavailable, type DocumentStore } from '../../shared/sync/store.ts';
 import {
   DAY,
@@ -53,6 +54,7 @@ describe('A push', () => {
     });
     expect(await ledgers()).toMatchObject([{ seq: 7, changeId: 'c7', outcomes: 'a', ttl: -1 }]);
     expect(answer.streams).toEqual({ [ALICE]: { seq: 7, changeId: 'c7' } });
+    expect(answer.delta).toEqual({ documents: [], hasMore: false });
   });
 
   it('writes 99 changes and the ledger with one request, and reads nothing', async () => {
@@ -314,6 +316,15 @@ describe('A conflict under last-write-wins', () => {
     expect(await ledgers()).toEqual([]);
   });
 
+  it('does not believe the stamp in a base: one from the future is not handed on', async () => {
+    const { results } = await gateway.sync('alice', request('phone', [change('1', 1)]));
+    const { etag } = parseVersion(results[0]!.version!)!;
+    const baseVersion = formatVersion({ etag, stamp: Date.parse('2099-01-01T00:00:00Z'), live: true });
+    const next = change('1', 2, { baseVersion });
+    const answer = await gateway.sync('alice', request('phone', [next], { seq: 1, changeId: 'c1' }));
+    expect(answer.results).toMatchObject([{ status: 'applied', lastModified: '2026-11-22T10:00:00.001Z' }]);
+  });
+
   it('caps a document from the future at the clock of the gateway, so the next edit wins', async () => {
     const future = change('1', 1, { lastModified: '2099-01-01T00:00:00.000Z' });
     await gateway.sync('alice', { ...request('phone', [future]), clientTime: undefined });
@@ -403,6 +414,21 @@ describe('A repeat', () => {
     );
     expect(statuses(answer)).toEqual(['rejected', 'duplicate', 'applied']);
     expect(await document('1')).toMatchObject({ data: { value: '1', patched: true } });
+  });
+
+  it('does not let an edit behind it pass over what another wrote since', async () => {
+    const first = [change('1', 1)];
+    const { results } = await gateway.sync('alice', request('phone', first));
+    const theirs = change('1', 1, {
+      baseVersion: results[0]!.version,
+      changeId: 't1',
+      data: { v: 'tablet' },
+    });
+    await gateway.sync('alice', request('tablet', [theirs]));
+    advanceTime(1000);
+    const answer = await gateway.sync('alice', request('phone', [...first, change('1', 2)]));
+    expect(statuses(answer)).toEqual(['duplicate', 'applied']);
+    expect(await records()).toMatchObject([{ id: '~conflict:c2', lost: { data: { v: 'tablet' } } }]);
   });
 
   it('lets an edit behind it follow it, also where the document was not among those that were read', async () => {
