@@ -76,6 +76,13 @@ export function answer(row: Row, result: ChangeResult): Row {
 
   const landed = { ...row, inFlight: null, shadow: null };
   const { document } = result;
+  if (document === undefined && !asSent(result, inFlight)) {
+    // Something else is stored, and the answer had no room for it: what has arrived already is shown, or what the delta
+    // will bring.
+    const base = inFlight.type === 'delete' ? null : 'live';
+    const waiting = { ...landed, base, dirty: dirty === null ? null : { ...dirty, baseVersion: base } };
+    return row.shadow === null || dirty !== null ? waiting : receive(waiting, row.shadow);
+  }
   if (document === undefined) {
     // What is stored is what was sent: the next edit is made on it.
     const base = result.version ?? null;
@@ -87,6 +94,10 @@ export function answer(row: Row, result: ChangeResult): Row {
   const baseVersion = result.status === 'rejected' ? (inFlight.baseVersion ?? null) : unseen;
   return { ...landed, base: baseVersion, dirty: { ...dirty, baseVersion } };
 }
+
+/** Does the result say that what was sent is what is stored? A delete may have left no version. */
+const asSent = ({ status, outcome, version }: ChangeResult, { type }: Change): boolean =>
+  (outcome ?? status) === 'applied' && (version != null || type === 'delete');
 
 /** Undoes a change that will never be taken in; an edit behind it keeps the base they share. */
 function withdraw(row: Row, change: Change): Row {

@@ -28,7 +28,9 @@ export interface RunLimits {
 /** What the earlier changes of this request left of a document. */
 export interface Mark {
   readonly left: 'live' | 'nothing';
-  /** ETag of this request's own write, where it made one. */
+  /** Did a change of this request write it, or find it written as it says? A delete of nothing does neither. */
+  readonly wrote: boolean;
+  /** ETag of that write, once it is known. */
   readonly etag: string | null;
   /** Number of the last change that was taken in, by an earlier request that sent the same. */
   readonly seq: number | null;
@@ -150,7 +152,13 @@ export function planRun(
       writes.set(key, { change: item, ifMatch, held: decision.write });
       states.set(key, decision.write);
     }
-    marks.set(key, { left: item.incoming.type === 'delete' ? 'nothing' : 'live', etag: null, seq: null });
+    const known = marks.get(key) ?? snapshot.marks.get(key);
+    const left = item.incoming.type === 'delete' ? 'nothing' : 'live';
+    const wrote = decision.write !== null || repeated;
+    marks.set(
+      key,
+      wrote ? { left, wrote, etag: null, seq: null } : { wrote, etag: null, seq: null, ...known, left },
+    );
   }
   return { kind: 'run', entries, writes, states, marks, rejected };
 }
@@ -175,14 +183,15 @@ function earlierOf(
   current: DocumentState,
   { writer }: Incoming,
 ): Earlier | null {
-  if (inRun !== undefined) return { left: inRun.left, holds: true };
-  if (before === undefined) return null;
-  if (current.kind === 'absent') return { left: before.left, holds: before.left === 'nothing' };
+  if (inRun?.wrote === true) return { left: inRun.left, holds: true };
+  const mark = inRun ?? before;
+  if (mark === undefined) return null;
+  if (current.kind === 'absent') return { left: mark.left, holds: mark.left === 'nothing' };
   const own = current.writer?.userId === writer.userId && current.writer.deviceId === writer.deviceId;
   const holds =
-    (before.etag !== null && before.etag === current.etag) ||
-    (own && before.seq !== null && current.writer.seq === before.seq);
-  return { left: before.left, holds };
+    (mark.etag !== null && mark.etag === current.etag) ||
+    (own && mark.seq !== null && current.writer.seq === mark.seq);
+  return { left: mark.left, holds };
 }
 
 function costOf(

@@ -1,6 +1,12 @@
 import { createHash } from 'node:crypto';
-import { isJsonObject, type DocumentState } from '../conflict/index.ts';
-import { itemId, type ChangeResult, type Outcome, type StreamPosition } from '../protocol/index.ts';
+import { isJsonObject, parseVersion, type DocumentState } from '../conflict/index.ts';
+import {
+  itemId,
+  type ChangeResult,
+  type Outcome,
+  type RemoteDocument,
+  type StreamPosition,
+} from '../protocol/index.ts';
 import { conflictRecord } from './conflict-record.ts';
 import { ledgerId, letter, outcomeAt, parseLedger, samePosition, type Ledger } from './ledger.ts';
 import { planRun, type Entry, type Mark, type Run, type RunLimits } from './plan-run.ts';
@@ -19,6 +25,8 @@ export interface PushContext {
   readonly deadline: number;
   /** How long tombstones and conflict records are kept, in seconds. */
   readonly retention: number;
+  /** Bytes of stored documents that the results may still carry; counted down. */
+  readonly room: { bytes: number };
 }
 
 export interface Pushed {
@@ -90,6 +98,10 @@ export async function push(
   let limits = FULL_RUN;
   let conflicts = 0;
   let at = 0;
+  /** Where a document is met for the last time: behind it, it need not be kept in memory. */
+  const lastUse = new Map(
+    items.flatMap(({ address }, index) => (address === null ? [] : [[idOf(address), index]])),
+  );
 
   while (at < items.length) {
     const run = planRun(items, at, { states, marks, failed, rejected }, limits, now());
@@ -121,6 +133,7 @@ export async function push(
       commit(run, []);
     }
     at += run.entries.length;
+    for (const { id } of run.entries) if (id !== null && (lastUse.get(id) ?? 0) < at) states.delete(id);
   }
 
   await attachDocuments();
@@ -183,13 +196,15 @@ export async function push(
     });
     for (const [id, mark] of run.marks) {
       const state = states.get(id);
-      marks.set(id, { ...mark, etag: state === undefined || state.kind === 'absent' ? null : state.etag });
+      const etag = state === undefined || state.kind === 'absent' ? null : state.etag;
+      marks.set(id, mark.wrote && mark.etag === null ? { ...mark, etag } : mark);
     }
     rejected = run.rejected;
     for (const entry of run.entries) {
-      if (entry.loser !== null) conflicts += 1;
-      results.set(entry.item.index, resultOf(entry));
-      if (entry.outcome === 'rejected') awaitingDocument.push({ item: entry.item, outcome: null });
+      const { item, id, outcome, loser } = entry;
+      if (loser !== null) conflicts += 1;
+      results.set(item.index, resultOf(entry));
+      if (outcome === 'rejected' && id !== null) awaitingDocument.push({ item, outcome: null });
     }
   }
 
@@ -201,18 +216,29 @@ export async function push(
     const document = remoteOf(id, address);
     const { version, lastModified } = document;
     if (repeated) return { changeId, status: 'duplicate', outcome, version, lastModified };
-    return {
-      changeId,
-      status: outcome,
-      version,
-      lastModified,
-      ...(outcome === 'applied' ? {} : { document }),
-    };
+    if (outcome === 'applied') return { changeId, status: outcome, version, lastModified };
+    return { changeId, status: outcome, ...carry(document) };
   }
 
-  function remoteOf(id: string, address: Address) {
+  function remoteOf(id: string, address: Address): RemoteDocument {
     const state = states.get(id);
     return toRemote(address, state === undefined || state.kind === 'absent' ? null : state);
+  }
+
+  /**
+   * The stored document for a result; without it, and without a version, where the answer is full: a request for a
+   * thousand large documents must not become an answer of a gigabyte. The device then shows what it holds of the
+   * document until the delta brings it, so a write of this request is no echo in that case.
+   */
+  function carry(document: RemoteDocument): Pick<ChangeResult, 'version' | 'lastModified' | 'document'> {
+    const { version, lastModified, data } = document;
+    if (context.room.bytes > 0) {
+      context.room.bytes -= data === null ? 0 : Buffer.byteLength(JSON.stringify(data));
+      return { version, lastModified, document };
+    }
+    const etag = version === null ? undefined : parseVersion(version)?.etag;
+    if (etag !== undefined) written.delete(etag);
+    return { version: null, lastModified: null };
   }
 
   /** Counts a refusal against the document it is about; a document that is never let in is given up. */
@@ -264,50 +290,43 @@ export async function push(
       if (outcome !== 'applied' && outcome !== 'merged') continue;
       if (item.rejection === null && item.incoming.type !== 'patch') rejected.delete(idOf(item.address));
       const left = item.rejection === null && item.incoming.type === 'delete' ? 'nothing' : 'live';
-      marks.set(idOf(item.address), { left, etag: null, seq: item.position?.seq ?? null });
+      marks.set(idOf(item.address), { left, wrote: true, etag: null, seq: item.position?.seq ?? null });
     }
     position = positionOf(actual);
     outcomes = actual.outcomes;
     at = last + 1;
   }
 
-  /** Rejected changes and repeats are answered with what is stored; what is not known yet is read. */
+  /** Rejected changes and repeats are answered with what is stored, which is read, some at a time. */
   async function attachDocuments(): Promise<void> {
-    const unread = documentIds(awaitingDocument.map(({ item }) => item)).filter((id) => !states.has(id));
-    for (let index = 0; index < unread.length; index += READ_CHUNK) {
-      const ids = unread.slice(index, index + READ_CHUNK);
-      const found = await store.read(ids);
-      for (const id of ids) states.set(id, toState(found.get(id), scope, now()));
-    }
-    for (const { item, outcome } of awaitingDocument) {
-      const document = item.address === null ? undefined : remoteOf(idOf(item.address), item.address);
-      if (outcome === null) {
-        const result = results.get(item.index);
-        if (result !== undefined && document !== undefined) results.set(item.index, { ...result, document });
-      } else {
-        results.set(item.index, repeatOf(item, outcome, document));
+    for (let index = 0; index < awaitingDocument.length; index += READ_CHUNK) {
+      const some = awaitingDocument.slice(index, index + READ_CHUNK);
+      const unread = documentIds(some.map(({ item }) => item)).filter((id) => !states.has(id));
+      const found = unread.length === 0 ? new Map<string, unknown>() : await store.read(unread);
+      for (const id of unread) states.set(id, toState(found.get(id), scope, now()));
+      for (const { item, outcome } of some) {
+        const document = item.address === null ? null : remoteOf(idOf(item.address), item.address);
+        const known = results.get(item.index);
+        if (outcome !== null) results.set(item.index, repeatOf(item, outcome, document));
+        else if (known !== undefined && document !== null)
+          results.set(item.index, { ...known, ...carry(document) });
       }
+      states.clear();
     }
   }
 
-  function repeatOf(
-    item: Prepared,
-    outcome: Outcome,
-    document: ReturnType<typeof toRemote> | undefined,
-  ): ChangeResult {
+  function repeatOf(item: Prepared, outcome: Outcome, document: RemoteDocument | null): ChangeResult {
     const { changeId } = item;
-    const along = document === undefined ? {} : { document };
     if (outcome === 'rejected') {
-      return {
-        changeId,
-        status: 'rejected',
-        error: item.rejection ?? changeError('rejected_earlier'),
-        ...along,
-      };
+      const error = item.rejection ?? changeError('rejected_earlier');
+      return { changeId, status: 'rejected', error, ...(document === null ? {} : carry(document)) };
     }
-    const { version = null, lastModified = null } = document ?? {};
-    const asSent = outcome === 'applied' && item.address !== null && holdsOwn(item);
-    return { changeId, status: 'duplicate', outcome, version, lastModified, ...(asSent ? {} : along) };
+    if (document === null)
+      return { changeId, status: 'duplicate', outcome, version: null, lastModified: null };
+    if (outcome !== 'applied' || !holdsOwn(item))
+      return { changeId, status: 'duplicate', outcome, ...carry(document) };
+    const { version, lastModified } = document;
+    return { changeId, status: 'duplicate', outcome, version, lastModified };
   }
 
   /** Is what is stored what this change, or a later one of the same document in this request, sent? */

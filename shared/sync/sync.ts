@@ -32,6 +32,8 @@ export interface SyncDependencies {
 const DEFAULT_LIMIT = 1000;
 /** About how many bytes of documents a delta holds: all of it is in memory at once, as objects and as text. */
 const DELTA_BYTES = 16_000_000;
+/** About how many bytes of stored documents the results carry. */
+const RESULT_BYTES = 16_000_000;
 /**
  * How much of the time may have passed when the last page of the delta is asked for. A page that is under way at the
  * deadline is given up, and with it all that was read before: the next request would be no further.
@@ -89,6 +91,7 @@ export async function sync(
   let hasMore = false;
   let conflicts = 0;
   let bytes = 0;
+  const room = { bytes: RESULT_BYTES };
 
   const collections = request.collections ?? [...settings.config.collections.keys()];
   for (const scope of identity.scopes) {
@@ -111,6 +114,7 @@ export async function sync(
         now,
         deadline,
         retention: settings.retention,
+        room,
       });
       for (const [index, result] of pushed.results) results[index] = result;
       for (const etag of pushed.written) written.add(etag);

@@ -213,6 +213,61 @@ describe('A tombstone', () => {
   );
 });
 
+it('a conflict record is never written over: a change id that another used already fails, and blocks nothing', async () => {
+  await gateway.sync(
+    'alice',
+    request('tablet', [change('1', 1, { changeId: 't1' }), change('2', 2, { changeId: 't2' })]),
+  );
+  advanceTime(1000);
+  const clash = (documentId: string, seq: number) =>
+    change(documentId, seq, { changeId: 'same', baseVersion: 'live', data: { by: seq } });
+  expect(statuses(await gateway.sync('alice', request('phone', [clash('1', 1)])))).toEqual(['applied']);
+  const answer = await gateway.sync(
+    'alice',
+    request('watch', [clash('2', 2), change('3', 3, { changeId: 'w3' })]),
+  );
+  expect(answer.results).toMatchObject([
+    { status: 'failed', error: { code: 'contended' } },
+    { status: 'applied' },
+  ]);
+  expect(await records()).toMatchObject([
+    { id: '~conflict:same', documentId: '1', lost: { deviceId: 'tablet' } },
+  ]);
+  expect(await document('2')).toMatchObject({ deviceId: 'tablet' });
+  const repeat = await gateway.sync(
+    'alice',
+    request('watch', [clash('2', 2), change('3', 3, { changeId: 'w3' }), change('2', 4, { changeId: 'w4' })]),
+  );
+  expect(repeat.results).toMatchObject([
+    { status: 'duplicate', outcome: 'failed' },
+    { status: 'duplicate' },
+    { status: 'failed' },
+  ]);
+});
+
+it('a delete that found a tombstone of another does not let an old edit behind it win', async () => {
+  const start = Date.now();
+  await gateway.sync('alice', request('tablet', [change('1', 1, { changeId: 't1' })]));
+  advanceTime(10_000);
+  await gateway.sync(
+    'alice',
+    request('tablet', [change('1', 2, { changeId: 't2', type: 'delete', baseVersion: 'live' })], {
+      seq: 1,
+      changeId: 't1',
+    }),
+  );
+  const at = (seconds: number) => ({
+    baseVersion: 'live',
+    lastModified: new Date(start + seconds * 1000).toISOString(),
+  });
+  const answer = await gateway.sync(
+    'alice',
+    request('phone', [change('1', 1, { type: 'delete', ...at(5) }), change('1', 2, at(6))]),
+  );
+  expect(statuses(answer)).toEqual(['applied', 'skipped']);
+  expect(await document('1')).toMatchObject({ deleted: true, deviceId: 'tablet' });
+});
+
 describe('A conflict under last-write-wins', () => {
   const bothEdit = async (phone: Record<string, unknown>, tablet: Record<string, unknown>, delay: number) => {
     const { results, checkpoints } = await gateway.sync(
@@ -520,6 +575,49 @@ describe('A rejected change', () => {
     await gateway.sync('alice', request('phone', [change('1', 1, { lastModified: 'yesterday' })]));
     expect(await ledgers()).toMatchObject([{ seq: 1, outcomes: 'r' }]);
   });
+});
+
+describe('An answer', () => {
+  it('does not carry a large document a thousand times', async () => {
+    await gateway.sync(
+      'alice',
+      request('tablet', [change('1', 1, { changeId: 't1', data: { text: 'x'.repeat(900_000) } })]),
+    );
+    const wrong = Array.from({ length: 1000 }, (_, index) =>
+      change('1', index + 1, { lastModified: 'never' }),
+    );
+    const answer = await gateway.sync('alice', request('phone', wrong, null, { collections: [] }));
+    expect(new Set(statuses(answer))).toEqual(new Set(['rejected']));
+    expect(answer.results.filter(({ document: along }) => along !== undefined)).toHaveLength(18);
+  });
+
+  it('that is full leaves what was merged to the delta', async () => {
+    const large = Array.from({ length: 20 }, (_, index) =>
+      change(`d${index}`, index + 1, { changeId: `t${index}`, data: { text: 'x'.repeat(900_000) } }),
+    );
+    await gateway.sync('alice', request('tablet', large));
+    const { checkpoints } = await gateway
+      .sync('alice', request('phone', [], null, { limit: 100 }))
+      .then(async (first) => {
+        let answer = first;
+        while (answer.delta.hasMore)
+          answer = await gateway.sync(
+            'alice',
+            request('phone', [], null, { checkpoints: answer.checkpoints }),
+          );
+        return answer;
+      });
+    advanceTime(1000);
+    const patches = large.map((_, index) =>
+      change(`d${index}`, index + 1, { type: 'patch', baseVersion: 'live', data: { n: index } }),
+    );
+    const answer = await gateway.sync('alice', request('phone', patches, null, { checkpoints }));
+    expect(new Set(statuses(answer))).toEqual(new Set(['merged']));
+    const told = answer.results.filter(({ document: along }) => along !== undefined);
+    const left = answer.results.filter(({ document: along }) => along === undefined);
+    expect([told.length, left.every(({ version }) => version === null)]).toEqual([18, true]);
+    expect(answer.delta.documents.map(({ documentId }) => documentId)).toEqual(['d18', 'd19']);
+  }, 60_000);
 });
 
 describe('A delta', () => {

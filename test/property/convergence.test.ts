@@ -131,12 +131,16 @@ async function play(steps: readonly Step[], skews: readonly [number, number]): P
   expect(vanished).toEqual([]);
 }
 
-it('two devices converge, and no edit vanishes without being replaced knowingly or logged', async () => {
-  const skew = fc.constantFrom(0, -3_600_000, 86_400_000);
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 24 }), fc.tuple(skew, skew), play),
-    {
-      numRuns: RUNS,
-    },
-  );
-}, RUNS * 1000);
+it(
+  'two devices converge, and no edit vanishes without being replaced knowingly or logged',
+  async () => {
+    const skew = fc.constantFrom(0, -3_600_000, 86_400_000);
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 24 }), fc.tuple(skew, skew), play),
+      {
+        numRuns: RUNS,
+      },
+    );
+  },
+  RUNS * 1000,
+);

@@ -111,3 +111,33 @@ describe('rejected before the gateway looked at the document', () => {
     });
   });
 });
+
+describe('answered without the document, because the answer was full', () => {
+  const full = result({ status: 'skipped', version: null });
+
+  it('the row shows what has arrived already, or waits for the delta', () => {
+    const row = sent(edit(clean, { n: 2 }, AT));
+    expect(answer(receive(row, remote('v9', { n: 'theirs' })), full)).toMatchObject({
+      data: { n: 'theirs' },
+      base: 'v9',
+    });
+    expect(answer(row, full)).toMatchObject({ data: { n: 2 }, base: 'live', inFlight: null });
+    expect(receive(answer(row, full), remote('v9', { n: 'theirs' }))).toMatchObject({
+      data: { n: 'theirs' },
+      base: 'v9',
+    });
+  });
+
+  it('the next edit claims no version it has not seen', () => {
+    const repeat = result({ status: 'duplicate', outcome: 'applied', version: null });
+    const row = answer(edit(sent(edit(clean, { n: 2 }, AT)), { n: 3 }, AT), repeat);
+    expect(row.dirty).toMatchObject({ data: { n: 3 }, baseVersion: 'live' });
+  });
+
+  it('a delete that left nothing behind is as it was sent', () => {
+    expect(answer(sent(edit(clean, null, AT)), result({ version: null }))).toMatchObject({
+      data: null,
+      base: null,
+    });
+  });
+});
