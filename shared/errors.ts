@@ -19,3 +19,14 @@ export class RequestError extends Error {
     this.headers = options.headers ?? {};
   }
 }
+
+/** Something this service leans on cannot answer now; the same request may be repeated later: becomes 503. */
+export class Unavailable extends Error {
+  readonly retryAfterSeconds: number;
+
+  constructor(message: string, retryAfterSeconds = 1, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'Unavailable';
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}

@@ -1,6 +1,5 @@
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
-import { RequestError } from '../errors.ts';
-import { Unavailable } from '../sync/store.ts';
+import { RequestError, Unavailable } from '../errors.ts';
 
 export interface IssuerSettings {
   /** The `iss` of accepted tokens; its OpenID discovery document names the keys. */

@@ -1,14 +1,7 @@
 import type { Container, OperationInput, OperationResponse } from '@azure/cosmos';
 import { isJsonObject } from '../conflict/index.ts';
-import {
-  Unavailable,
-  type BatchResult,
-  type DocumentStore,
-  type FeedPage,
-  type Meter,
-  type ScopeStore,
-  type Write,
-} from '../sync/store.ts';
+import { Unavailable } from '../errors.ts';
+import type { BatchResult, DocumentStore, FeedPage, Meter, ScopeStore, Write } from '../sync/store.ts';
 import { readFailure, toUnavailable } from './failure.ts';
 
 /** Header of the service that names the container which answered, by its resource id. */

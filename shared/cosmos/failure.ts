@@ -1,4 +1,4 @@
-import { Unavailable } from '../sync/store.ts';
+import { Unavailable } from '../errors.ts';
 
 /** What a failed call to Cosmos DB says of itself. */
 export interface Failure {

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { HttpRequest, HttpResponseInit, InvocationContext } from '@azure/functions';
-import { RequestError } from '../errors.ts';
+import { RequestError, Unavailable } from '../errors.ts';
 import { ERRORS, type Problem, type RequestErrorCode } from '../protocol/index.ts';
-import { Unavailable } from '../sync/store.ts';
 
 /** Answers are for one user and one moment: nobody may keep, sniff or frame them. */
 const SECURITY_HEADERS = {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isJsonObject, parseVersion, type DocumentState } from '../conflict/index.ts';
+import { Unavailable } from '../errors.ts';
 import {
   itemId,
   type ChangeResult,
@@ -12,7 +13,7 @@ import { ledgerId, letter, outcomeAt, parseLedger, samePosition, type Ledger } f
 import { planRun, type Entry, type Mark, type Run, type RunLimits } from './plan-run.ts';
 import { changeError, type Prepared } from './prepare.ts';
 import { parseStored, toHeld, toRemote, toStored, type Address } from './stored.ts';
-import { Unavailable, type ScopeStore, type Write } from './store.ts';
+import type { ScopeStore, Write } from './store.ts';
 
 export interface PushContext {
   readonly store: ScopeStore;

@@ -62,14 +62,3 @@ export interface DocumentStore {
   /** @param signal gives up on calls that are under way: what they wrote may or may not be stored */
   open(scope: string, session: string | null, meter: Meter, signal: AbortSignal): ScopeStore;
 }
-
-/** The store cannot answer now; the same request may be repeated later. */
-export class Unavailable extends Error {
-  readonly retryAfterSeconds: number;
-
-  constructor(message: string, retryAfterSeconds = 1, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'Unavailable';
-    this.retryAfterSeconds = retryAfterSeconds;
-  }
-}

@@ -1,6 +1,6 @@
 import { SecretClient, type SecretClientOptions } from '@azure/keyvault-secrets';
 import type { TokenCredential } from '@azure/identity';
-import { Unavailable } from '../sync/store.ts';
+import { Unavailable } from '../errors.ts';
 
 /** Gives the Cosmos DB master key. It never leaves the process. */
 export interface KeyProvider {

@@ -1,5 +1,5 @@
 import type { FaultAction } from '../../emulator/src/index.ts';
-import { Unavailable } from '../../shared/sync/store.ts';
+import { Unavailable } from '../../shared/errors.ts';
 import { change, request, startGateway, type Gateway } from '../support/gateway.ts';
 
 /** Cosmos DB answers late, twice, with an error or not at all: at worst the request is repeated, and nothing happens twice. */

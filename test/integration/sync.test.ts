@@ -1,6 +1,7 @@
 import { provision } from '../../local/provision.ts';
 import { formatVersion, parseVersion } from '../../shared/conflict/index.ts';
-import { Unavailable, type DocumentStore } from '../../shared/sync/store.ts';
+import { Unavailable } from '../../shared/errors.ts';
+import type { DocumentStore } from '../../shared/sync/store.ts';
 import {
   DAY,
   advanceTime,
