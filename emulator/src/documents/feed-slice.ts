@@ -15,7 +15,7 @@ export interface FeedSlice {
 }
 
 /** Partition key header first, then the partition key range, then the whole container. */
-export function sliceOf(context: Context, container: ContainerState): FeedSlice {
+export function sliceOf(context: Pick<Context, 'headers'>, container: ContainerState): FeedSlice {
   const key = header(context, 'x-ms-documentdb-partitionkey');
   if (key !== undefined) return keySlice(container, key);
   const rangeId = header(context, 'x-ms-documentdb-partitionkeyrangeid');

@@ -13,7 +13,7 @@ import { keyFromHeader, readFrom, resolvePartition, writeTo } from './partition.
 import type { Partition } from './partition.ts';
 import { parsePatch } from './patch.ts';
 import { replicaFor } from './replica.ts';
-import { requireSession, sessionToken, sessionTokens } from './session.ts';
+import { requireSession, sessionHeader } from './session.ts';
 
 /** Everything under /dbs/{database}/colls/{container}/docs except queries. */
 export function handleDocuments(context: Context, container: ContainerState): Answer {
@@ -23,13 +23,12 @@ export function handleDocuments(context: Context, container: ContainerState): An
   return { ...answer, headers: { ...ownerHeaders(container), ...answer.headers } };
 }
 
-/** Which container answered: the SDK files session tokens under these. */
+/** Which container answered: the SDKs file session tokens under these. */
 export function ownerHeaders(container: ContainerState): Record<string, string> {
   const { model } = container;
   return {
     'x-ms-content-path': model.rid,
     'x-ms-alt-content-path': `dbs/${encodeURIComponent(model.databaseName)}/colls/${encodeURIComponent(model.name)}`,
-    'x-ms-session-token': sessionTokens(container),
   };
 }
 
@@ -106,8 +105,8 @@ function write(
 const etagHeader = (result: DocumentResult): Record<string, string> =>
   result.etag === undefined ? {} : { etag: result.etag };
 
-const positionHeaders = ({ range }: Partition): Record<string, string> => ({
-  'x-ms-session-token': sessionToken(range),
+const positionHeaders = ({ range }: Pick<Partition, 'range'>): Record<string, string> => ({
+  ...sessionHeader([range]),
   lsn: String(range.lsn),
 });
 
@@ -132,11 +131,12 @@ function read(context: Context, container: ContainerState): Answer {
 function list(context: Context, container: ContainerState): Answer {
   requireSession(container, header(context, 'x-ms-session-token'));
   const wanted = pageSize(context);
+  const { slice, ranges } = sliceOf(context, container);
   const after = Number(header(context, 'x-ms-continuation') ?? 0);
   if (!Number.isSafeInteger(after)) throw badRequest('The continuation token is not one of this account.');
   const rows = replicaFor(context, container).reads.documents(
     container.model.no,
-    sliceOf(context, container).slice,
+    slice,
     liveness(container, context.services.now()),
     after,
   );
@@ -157,6 +157,7 @@ function list(context: Context, container: ContainerState): Answer {
     charge: bodies.length === 0 ? readCharge(0) : feedCharge(text.length),
     body: text,
     headers: {
+      ...sessionHeader(ranges),
       'x-ms-item-count': String(bodies.length),
       ...(more ? { 'x-ms-continuation': String(last) } : {}),
     },
@@ -177,7 +178,7 @@ function bulk(context: Context, container: ContainerState): Answer {
     status: result.status,
     charge: result.charge,
     body: batchText(result.operations),
-    headers: { 'x-ms-session-token': sessionToken(range), lsn: String(range.lsn) },
+    headers: positionHeaders({ range }),
     operations: operations.length,
   };
 }

@@ -16,7 +16,7 @@ import type { FeedSlice } from './feed-slice.ts';
 import { ownerHeaders } from './handlers.ts';
 import { resolvePartition } from './partition.ts';
 import { replicaFor } from './replica.ts';
-import { requireSession } from './session.ts';
+import { requireSession, sessionHeader } from './session.ts';
 
 export { conditionHolds } from '../query-engine.ts';
 
@@ -54,6 +54,7 @@ export function handleQuery(context: Context, container: ContainerState): Answer
     body: text,
     headers: {
       ...ownerHeaders(container),
+      ...sessionHeader(feed.ranges),
       'x-ms-item-count': String(page.rows.length),
       ...(header(context, 'x-ms-documentdb-populatequerymetrics')?.toLowerCase() === 'true'
         ? { 'x-ms-documentdb-query-metrics': metricsOf(page, text.length, performance.now() - started) }

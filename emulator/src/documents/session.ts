@@ -6,9 +6,13 @@ export function sessionToken(range: RangeState): string {
   return `${range.id}:-1#${range.lsn}`;
 }
 
-export function sessionTokens(container: ContainerState): string {
-  return container.ranges.map(sessionToken).join(',');
-}
+/**
+ * The token of the partitions that a request was about. Several are joined only where one answer came from several:
+ * most SDKs ask one partition at a time and cannot read more than one token.
+ */
+export const sessionHeader = (ranges: readonly RangeState[]): Record<string, string> => ({
+  'x-ms-session-token': ranges.map(sessionToken).join(','),
+});
 
 /**
  * A read whose session has seen a later state than the one stored cannot be served: 404 with sub-status 1002. It

@@ -7,6 +7,7 @@ import { handleDocuments, ownerHeaders } from '../documents/handlers.ts';
 import { chargeOf } from '../documents/document-writer.ts';
 import { keyFromHeader } from '../documents/partition.ts';
 import { sliceOf } from '../documents/feed-slice.ts';
+import { sessionHeader } from '../documents/session.ts';
 import { handleQuery, handleQueryPlan } from '../documents/query.ts';
 import { CosmosError, notSupported } from '../errors.ts';
 import { canonicalKey } from '../partition/partition-key.ts';
@@ -66,7 +67,7 @@ export function dispatch(services: DispatchServices, request: Request): Answer {
     };
     return withinLimits(services.throughput, context, () => answerTo(context));
   } catch (error) {
-    return refusal(error, container);
+    return refusal(error, container, request);
   }
 }
 
@@ -135,8 +136,19 @@ function answerTo(context: Context): Answer {
   return handleDocuments(context, container);
 }
 
+/** A document that is not there is news of its partition too: the session token says as of when. */
+function sessionOf(request: Request, container: ContainerState): Record<string, string> {
+  if (request.route.resource !== 'document' || request.route.operation === 'queryPlan') return {};
+  try {
+    return sessionHeader(sliceOf(request, container).ranges);
+  } catch {
+    // The request does not say where it goes; that may be why it was refused.
+    return {};
+  }
+}
+
 /** Every error as an answer with a JSON body. What is not a CosmosError is a defect of the emulator: 500. */
-export function refusal(error: unknown, container?: ContainerState): Answer {
+export function refusal(error: unknown, container?: ContainerState, request?: Request): Answer {
   const known =
     error instanceof CosmosError
       ? error
@@ -152,6 +164,7 @@ export function refusal(error: unknown, container?: ContainerState): Answer {
     body: JSON.stringify({ code: known.code, message: known.message, ...known.details }),
     headers: {
       ...(container === undefined ? {} : ownerHeaders(container)),
+      ...(container === undefined || request === undefined ? {} : sessionOf(request, container)),
       'x-ms-substatus': String(known.subStatus),
       ...known.headers,
     },

@@ -103,7 +103,9 @@ function operationOf(
     const plain = { GET: 'read', PUT: 'replace', PATCH: 'patch', DELETE: 'delete' } as const;
     return Object.hasOwn(plain, method) ? plain[method as keyof typeof plain] : 'unknown';
   }
-  if (method === 'GET') return headers['a-im'] === undefined ? 'list' : 'changeFeed';
+  // Most SDKs read partition key ranges as an incremental feed too; that one needs no more rights than a list.
+  if (method === 'GET')
+    return headers['a-im'] === undefined || resource === 'pkranges' ? 'list' : 'changeFeed';
   if (method !== 'POST') return 'unknown';
   if (resource === 'document' && isTrue(headers['x-ms-cosmos-is-batch-request']))
     return isTrue(headers['x-ms-cosmos-batch-atomic']) ? 'batch' : 'bulk';

@@ -16,6 +16,7 @@ export function completeContainer(body: JsonObject): JsonObject {
       ...given,
       paths: [...paths],
       kind,
+      // Some SDKs send the name of the version, V2; the number is what the service answers.
       ...(given['version'] === undefined ? {} : { version }),
       ...(system ? { systemKey: true } : {}),
     },

@@ -1,6 +1,6 @@
 import { indexingPaths } from '../charges.ts';
 import type { IndexingPaths } from '../charges.ts';
-import { badRequest } from '../errors.ts';
+import { badRequest, notSupported } from '../errors.ts';
 import { isObject } from '../json.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { splitPath } from '../partition/partition-key.ts';
@@ -33,19 +33,26 @@ export function readTtl(value: JsonValue | undefined, what: string): number | un
   );
 }
 
+/** Numbers, or the names that the Java SDK sends. */
+const versions: Readonly<Partial<Record<string, 1 | 2>>> = { 1: 1, 2: 2, V1: 1, V2: 2 };
+
 export function readKeyDefinition(definition: JsonObject): PartitionKeyDefinition {
   const given = definition['partitionKey'];
   if (!isObject(given))
     throw badRequest('The partition key definition of the container is missing or not an object.');
   const paths = given['paths'];
   const kind = given['kind'] ?? 'Hash';
-  const version = given['version'] ?? 1;
+  const named = given['version'] ?? 1;
+  const version =
+    typeof named === 'string' || typeof named === 'number'
+      ? versions[String(named).toUpperCase()]
+      : undefined;
   if (!Array.isArray(paths) || paths.length === 0 || !paths.every((path) => typeof path === 'string'))
     throw badRequest('The partition key definition needs a list of paths.');
   if (kind !== 'Hash' && kind !== 'MultiHash')
     throw badRequest(`The partition key kind '${JSON.stringify(kind)}' is none of Hash and MultiHash.`);
-  if (version !== 1 && version !== 2)
-    throw badRequest(`The partition key version ${JSON.stringify(version)} is none of 1 and 2.`);
+  if (version === undefined)
+    throw badRequest(`The partition key version ${JSON.stringify(given['version'])} is none of 1 and 2.`);
   if (kind === 'Hash' && paths.length !== 1)
     throw badRequest('A partition key of kind Hash has one path; use MultiHash for hierarchical keys.');
   if (kind === 'MultiHash' && (paths.length > 3 || version !== 2))
@@ -68,11 +75,18 @@ function readUniqueKeys(policy: JsonValue | undefined): string[][][] {
   });
 }
 
+/** Queries would not see them: better no container than wrong answers. */
+function refuseComputed(properties: JsonValue | undefined): void {
+  if (properties === undefined || properties === null) return;
+  if (!Array.isArray(properties) || properties.length > 0) throw notSupported('computed properties');
+}
+
 export function modelOf(
   definition: JsonObject,
   place: Pick<ContainerModel, 'no' | 'rid' | 'name' | 'databaseName' | 'databaseRid'>,
 ): ContainerModel {
   const key = readKeyDefinition(definition);
+  refuseComputed(definition['computedProperties']);
   return {
     ...place,
     key,

@@ -197,7 +197,12 @@ function withOwner(context: Context, row: ResourceRow, answer: Answer): Answer {
     header(context, 'x-ms-documentdb-populatequotainfo') === undefined
       ? {}
       : { 'x-ms-resource-usage': `documentsCount=${context.services.store.countDocuments(row.no)};` };
-  return { ...answer, headers: { ...answer.headers, ...ownerHeaders(container), ...quota } };
+  // The owner of a container is its database; the Java SDK makes the container's own link of it.
+  const owner = {
+    'x-ms-content-path': container.model.databaseRid,
+    'x-ms-alt-content-path': `dbs/${encodeURIComponent(container.model.databaseName)}`,
+  };
+  return { ...answer, headers: { ...answer.headers, ...owner, ...quota } };
 }
 
 function partitionKeyRanges(context: Context): Answer {
@@ -205,7 +210,13 @@ function partitionKeyRanges(context: Context): Answer {
   if (container === undefined) throw notFound();
   if (context.route.operation !== 'list') unknownVerb();
   const { rid, databaseRid } = container.model;
-  const texts = container.ranges.map((range, index) => {
+  const etag = `"${container.ranges.map(({ id }) => id).join('-')}"`;
+  const seen = header(context, 'if-none-match');
+  if (seen === etag) return { status: 304, charge: 0, body: null, headers: { etag } };
+  // As an incremental feed: only what came since. Clients join it to what they have by the parents.
+  const known = header(context, 'a-im') === undefined ? [] : (seen?.replaceAll('"', '').split('-') ?? []);
+  const texts = container.ranges.flatMap((range, index) => {
+    if (known.includes(range.id)) return [];
     const own = childRid(rid, 'range', Number(range.id) + 2);
     return JSON.stringify({
       _rid: own,
@@ -220,9 +231,6 @@ function partitionKeyRanges(context: Context): Answer {
       parents: range.parents,
     });
   });
-  const etag = `"${container.ranges.map(({ id }) => id).join('-')}"`;
-  if (header(context, 'if-none-match') === etag)
-    return { status: 304, charge: 0, body: null, headers: { etag } };
   const answer = feedAnswer(rid, 'PartitionKeyRanges', texts, undefined);
   return { ...answer, headers: { ...answer.headers, etag, ...ownerHeaders(container) } };
 }
