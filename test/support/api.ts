@@ -83,7 +83,7 @@ export class Database {
   /** By scope and id, with ETags: two equal snapshots mean that nothing was written in between. */
   async snapshot(): Promise<Map<string, StoredItem>> {
     const { resources } = await this.container.items
-      .query<StoredItem>('SELECT * FROM c', { maxItemCount: -1 })
+      .query<StoredItem>('SELECT c.scope, c.id, c._etag FROM c', { maxItemCount: -1 })
       .fetchAll();
     return new Map(
       resources
