@@ -29,8 +29,10 @@ export type { Operation, Resource } from './http/route.ts';
 export interface EmulatorOptions {
   /** 0 or absent: a free port. */
   port?: number;
-  /** Loopback only; default 127.0.0.1. */
+  /** Default 127.0.0.1. Anything but a loopback address needs allowRemote too. */
   host?: string;
+  /** True: other machines may reach the emulator, where host lets them. */
+  allowRemote?: boolean;
   /** Path of the SQLite file; absent: everything is in memory and gone with the process. */
   data?: string;
   /** Master key in base64; absent: a random one, kept in the data file. */
@@ -78,8 +80,10 @@ const loopback: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost'])
 /** Starts the emulator. Resolves when it takes requests. */
 export async function startEmulator(options: EmulatorOptions = {}): Promise<Emulator> {
   const host = options.host ?? '127.0.0.1';
-  if (!loopback.has(host))
-    throw new Error(`The emulator binds loopback addresses only, and ${host} is none.`);
+  if (!loopback.has(host) && options.allowRemote !== true)
+    throw new Error(
+      `The emulator binds loopback addresses only, and ${host} is none. To let other machines in, say so twice: --allow-remote (allowRemote: true) as well.`,
+    );
   const now = options.now ?? Date.now;
   const store = new SqliteStore(options.data ?? ':memory:', options.durability ?? 'full');
   try {
@@ -116,7 +120,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
       server.listen(options.port ?? 0, host, resolve);
     });
     const { port } = server.address() as AddressInfo;
-    endpoint = `${certificate === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}/`;
+    endpoint = `${certificate === undefined ? 'http' : 'https'}://${nameOf(host)}:${port}/`;
     return {
       endpoint,
       key: masterKey.toString('base64'),
@@ -145,6 +149,13 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     store.close();
     throw error;
   }
+}
+
+/** How clients on this machine reach a server that listens there. */
+function nameOf(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
 }
 
 /** The certificate kept from the last start while it is good for another month, or a new one. */

@@ -171,6 +171,35 @@ describe('bulk', () => {
       { partitions: 2 },
     ));
 
+  it('meets a throughput limit operation by operation', async () => {
+    const now = Date.now();
+    await withEmulator(
+      async ({ emulator }) => {
+        emulator.limits.set({ partition: 10 });
+        const operation = (id: string): object => ({
+          operationType: 'Create',
+          partitionKey: '["p"]',
+          resourceBody: { id, pk: 'p' },
+        });
+        const answer = await sendSigned(emulator, {
+          method: 'POST',
+          path: 'dbs/db/colls/items/docs',
+          headers: {
+            'x-ms-cosmos-is-batch-request': 'true',
+            'x-ms-cosmos-batch-atomic': 'false',
+            'x-ms-documentdb-partitionkeyrangeid': '0',
+          },
+          body: ['1', '2', '3', '4', '5'].map(operation),
+        });
+        expect(answer.status).toBe(207);
+        const results = JSON.parse(answer.text) as { statusCode: number; retryAfterMilliseconds?: number }[];
+        expect(results.map(({ statusCode }) => statusCode)).toEqual([201, 201, 201, 429, 429]);
+        expect(results[3]?.retryAfterMilliseconds).toBeGreaterThan(0);
+      },
+      { now: () => now },
+    );
+  });
+
   it('works through executeBulkOperations', () =>
     withEmulator(
       async ({ container }) => {

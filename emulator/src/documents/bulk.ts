@@ -16,7 +16,15 @@ export interface BulkAnswer {
   readonly operations: readonly OperationAnswer[];
 }
 
+/** What is left of the throughput of the physical partition, asked and spent operation by operation. */
+export interface BulkBudget {
+  /** Milliseconds to wait before the next operation; 0: none. */
+  waitFor(): number;
+  spend(charge: number): void;
+}
+
 export interface BulkOptions {
+  readonly budget?: BulkBudget | undefined;
   readonly minimal: boolean;
   /** False: after the first failure the rest answers 424 and is not tried. */
   readonly continueOnError: boolean;
@@ -44,8 +52,10 @@ export function runBulk(
     const done: OperationAnswer[] = [];
     for (const [index, operation] of operations.entries()) {
       const partition = partitions[index];
+      const wait = options.budget?.waitFor() ?? 0;
       const stopped = !options.continueOnError && done.some(({ statusCode }) => statusCode >= 400);
       if (partition === undefined || stopped) done.push({ statusCode: 424, requestCharge: 0 });
+      else if (wait > 0) done.push(tooMany(wait));
       else if (partition instanceof CosmosError) done.push(toRefusal(partition));
       else {
         const { answer, changes, changed } = applyOne(
@@ -58,6 +68,7 @@ export function runBulk(
         if (changed) lsn++;
         replaced.push(...changes);
         done.push(answer);
+        options.budget?.spend(answer.requestCharge);
       }
     }
     if (lsn !== range.lsn) services.store.saveLsn(container.model.no, range.id, lsn);
@@ -68,6 +79,13 @@ export function runBulk(
   const failed = answers.some(({ statusCode }) => statusCode >= 400);
   return { status: failed ? 207 : 200, charge: sumCharges(answers), operations: answers };
 }
+
+const tooMany = (wait: number): OperationAnswer => ({
+  statusCode: 429,
+  subStatusCode: 3200,
+  requestCharge: 0,
+  retryAfterMilliseconds: wait,
+});
 
 /** Where an operation goes; an error where it does not say so rightly, which is that operation's answer. */
 function partitionOf(container: ContainerState, operation: JsonObject): Partition | CosmosError {

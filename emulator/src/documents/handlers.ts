@@ -172,6 +172,7 @@ function bulk(context: Context, container: ContainerState): Answer {
   const range = rangeById(container, id);
   const result = runBulk(context.services, container, range, operations, {
     minimal: wantsMinimal(context),
+    budget: context.budget,
     continueOnError: header(context, 'x-ms-cosmos-batch-continue-on-error')?.toLowerCase() !== 'false',
   });
   return {

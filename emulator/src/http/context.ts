@@ -3,6 +3,7 @@ import type { Caller } from '../auth/authenticate.ts';
 import { badRequest } from '../errors.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { isObject } from '../json.ts';
+import type { BulkBudget } from '../documents/bulk.ts';
 import type { Catalog, ContainerState } from '../resources/catalog.ts';
 import type { WriterServices } from '../documents/document-writer.ts';
 import type { Route } from './route.ts';
@@ -22,6 +23,8 @@ export interface Context {
   readonly body: string;
   readonly caller: Caller;
   readonly container: ContainerState | undefined;
+  /** For requests whose operations meet the throughput limit one by one. */
+  readonly budget?: BulkBudget;
 }
 
 export interface Answer {

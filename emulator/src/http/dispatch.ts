@@ -65,7 +65,7 @@ export function dispatch(services: DispatchServices, request: Request): Answer {
       caller,
       container,
     };
-    return withinLimits(services.throughput, context, () => answerTo(context));
+    return withinLimits(services.throughput, context);
   } catch (error) {
     return refusal(error, container, request);
   }
@@ -79,12 +79,21 @@ function requestLog({ log }: DispatchServices, caller: Caller): Answer {
 }
 
 /** Refuses with 429 what is over its budget, and books what the rest costs. */
-function withinLimits(throughput: Throughput, context: Context, work: () => Answer): Answer {
+function withinLimits(throughput: Throughput, context: Context): Answer {
   const { route, container } = context;
   // Reading the account and planning a query are not served by the partitions that hold metadata.
-  if (route.resource === 'account' || route.operation === 'queryPlan') return work();
+  if (route.resource === 'account' || route.operation === 'queryPlan') return answerTo(context);
   const kind = kindOf(route) === 'data' && container !== undefined ? 'partition' : 'metadata';
   const budgets = kind === 'partition' && container ? rangesOf(context, container) : ['account'];
+  if (route.operation === 'bulk')
+    // Some of its operations may be let in and some not: each has its own answer.
+    return answerTo({
+      ...context,
+      budget: {
+        waitFor: () => throughput.waitFor(kind, budgets),
+        spend: (charge) => throughput.spend(kind, budgets, charge),
+      },
+    });
   const wait = throughput.waitFor(kind, budgets);
   if (wait > 0)
     throw new CosmosError(429, 'Request rate is large. More request units are needed; wait and try again.', {
@@ -92,7 +101,7 @@ function withinLimits(throughput: Throughput, context: Context, work: () => Answ
       headers: { 'x-ms-retry-after-ms': String(wait) },
     });
   try {
-    const answer = work();
+    const answer = answerTo(context);
     throughput.spend(kind, budgets, answer.charge);
     return answer;
   } catch (error) {

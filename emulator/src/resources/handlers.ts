@@ -100,7 +100,7 @@ function unknownVerb(): never {
 
 function account(context: Context): Answer {
   if (context.route.operation !== 'read') unknownVerb();
-  const endpoint = context.services.endpoint();
+  const endpoint = endpointFor(context);
   const locations = [{ name: 'Local', databaseAccountEndpoint: endpoint }];
   // The id is not 'localhost': for that one name the SDK ignores the locations and reads the account again and again.
   const body = {
@@ -120,6 +120,15 @@ function account(context: Context): Answer {
     queryEngineConfiguration: '{}',
   };
   return { status: 200, charge: 0, body: JSON.stringify(body) };
+}
+
+/** SDKs go on with the address the account names: the one they came by, which may be that of another machine. */
+function endpointFor(context: Context): string {
+  const endpoint = context.services.endpoint();
+  const host = header(context, 'host');
+  return host !== undefined && /^[\w.:[\]-]+$/.test(host)
+    ? `${endpoint.slice(0, endpoint.indexOf('//'))}//${host}/`
+    : endpoint;
 }
 
 function databases(context: Context): Answer {
