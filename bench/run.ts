@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { benchEmulator } from '../emulator/bench/emulator-bench.ts';
+import { compareEmulators } from '../emulator/bench/other-emulator.ts';
 import { benchGateway } from './gateway.ts';
 
 /**
@@ -11,6 +12,7 @@ const BASELINE = new URL('baseline.json', import.meta.url);
 
 const gateway = await benchGateway();
 const { startMs, figures } = await benchEmulator();
+const comparison = await compareEmulators();
 const measured: Record<string, number> = {
   ...gateway,
   'emulator start, milliseconds': Math.round(startMs),
@@ -18,6 +20,12 @@ const measured: Record<string, number> = {
     figures.flatMap(({ name, emulator, sqlite }) => [
       [`emulator ${name}, per second`, Math.round(emulator)],
       [`emulator ${name}, over plain SQLite`, Math.round((emulator / sqlite) * 1000) / 1000],
+    ]),
+  ),
+  ...Object.fromEntries(
+    (comparison ?? []).map(({ name, emulator, other }) => [
+      `emulator ${name}, over @vercel/cosmosdb-server`,
+      Math.round((emulator / other) * 10) / 10,
     ]),
   ),
 };
@@ -29,5 +37,8 @@ const saved = await readFile(BASELINE, 'utf8').then(
 const width = Math.max(...Object.keys(measured).map((name) => name.length));
 for (const [name, value] of Object.entries(measured)) {
   console.log(`${name.padEnd(width)} ${String(value).padStart(9)}   baseline ${saved[name] ?? 'none'}`);
+}
+if (comparison === null) {
+  console.log('\nNot compared: npm install --no-save @vercel/cosmosdb-server@1.0.1');
 }
 if (process.argv.includes('--save')) await writeFile(BASELINE, `${JSON.stringify(measured, null, 2)}\n`);
