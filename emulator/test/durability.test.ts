@@ -79,49 +79,56 @@ async function storedBatches(container: Container): Promise<Map<number, number>>
   }
 }
 
-it('SIGKILL under write load loses no acknowledged batch and leaves none half done', async () => {
-  await withFolder(async (data) => {
-    const acknowledged: number[] = [];
-    let next = 0;
-    for (let round = 0; round < 4; round++) {
-      const server = await launch(data);
-      const client = new CosmosClient({
-        endpoint: server.endpoint,
-        key: server.key,
-        connectionPolicy: { enableEndpointDiscovery: false },
-      });
-      try {
-        const { database } = await client.databases.createIfNotExists({ id: 'db' });
-        const { container } = await database.containers.createIfNotExists({
-          id: 'items',
-          partitionKey: { paths: ['/pk'] },
+/** More by hand: KILL_ROUNDS=200 npm test -- durability */
+const rounds = Number(process.env['KILL_ROUNDS'] ?? 4);
+
+it(
+  'SIGKILL under write load loses no acknowledged batch and leaves none half done',
+  async () => {
+    await withFolder(async (data) => {
+      const acknowledged: number[] = [];
+      let next = 0;
+      for (let round = 0; round < rounds; round++) {
+        const server = await launch(data);
+        const client = new CosmosClient({
+          endpoint: server.endpoint,
+          key: server.key,
+          connectionPolicy: { enableEndpointDiscovery: false },
         });
-        const gone = ended(server.process);
-        // Every round dies a little later in the stream of writes, at no particular point of any of them.
-        const timer = setTimeout(() => server.process.kill('SIGKILL'), 60 + round * 37);
-        const written = await writeUntilKilled(container, next);
-        clearTimeout(timer);
-        await gone;
-        acknowledged.push(...written.acknowledged);
-        next = written.next;
+        try {
+          const { database } = await client.databases.createIfNotExists({ id: 'db' });
+          const { container } = await database.containers.createIfNotExists({
+            id: 'items',
+            partitionKey: { paths: ['/pk'] },
+          });
+          const gone = ended(server.process);
+          // Every round dies a little later in the stream of writes, at no particular point of any of them.
+          const timer = setTimeout(() => server.process.kill('SIGKILL'), 60 + ((round * 37) % 400));
+          const written = await writeUntilKilled(container, next);
+          clearTimeout(timer);
+          await gone;
+          acknowledged.push(...written.acknowledged);
+          next = written.next;
+        } finally {
+          client.dispose();
+          server.process.kill('SIGKILL');
+        }
+      }
+      const emulator = await startEmulator({ data });
+      const client = new CosmosClient({ endpoint: emulator.endpoint, key: emulator.key });
+      try {
+        const stored = await storedBatches(client.database('db').container('items'));
+        expect(acknowledged.length).toBeGreaterThan(0);
+        expect(acknowledged.filter((number) => stored.get(number) !== 10)).toEqual([]);
+        expect([...stored.values()].every((count) => count === 10)).toBe(true);
       } finally {
         client.dispose();
-        server.process.kill('SIGKILL');
+        await emulator.dispose();
       }
-    }
-    const emulator = await startEmulator({ data });
-    const client = new CosmosClient({ endpoint: emulator.endpoint, key: emulator.key });
-    try {
-      const stored = await storedBatches(client.database('db').container('items'));
-      expect(acknowledged.length).toBeGreaterThan(0);
-      expect(acknowledged.filter((number) => stored.get(number) !== 10)).toEqual([]);
-      expect([...stored.values()].every((count) => count === 10)).toBe(true);
-    } finally {
-      client.dispose();
-      await emulator.dispose();
-    }
-  });
-}, 30_000);
+    });
+  },
+  Math.max(30_000, rounds * 3_000),
+);
 
 it('a second emulator on the same file is refused, and says why', async () => {
   await withFolder(async (data) => {
