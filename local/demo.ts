@@ -58,8 +58,11 @@ async function play(): Promise<void> {
   report.claim('no token without signing in', (await fetch(`${api}/GetCosmosToken`)).status === 401);
 
   report.title(`2. Her phone pushes ${format(RECORDS)} cities, written offline`);
-  const phone = newDevice('phone', jwt, Date.now, BATCH);
+  /** How long ago an edit was made that the demo makes now, in milliseconds. */
+  let ago = 3_600_000;
+  const phone = newDevice('phone', jwt, () => Date.now() - ago, BATCH);
   for (const { id, data } of cities) phone.replica.put(at(id), data);
+  ago = 0;
   await phone.send({ protocol: 1, deviceId: 'phone', collections: ['cities'] }); // opens connections
   let done = 0;
   const pushed = await measure(emulator, () =>
@@ -87,7 +90,7 @@ async function play(): Promise<void> {
 
   report.title('3. Her tablet pulls them');
   let behind = 0;
-  const tablet = newDevice('tablet', jwt, () => Date.now() - behind);
+  const tablet = newDevice('tablet', jwt, () => Date.now() - behind - ago);
   done = 0;
   const pulled = await measure(emulator, () =>
     tablet.sync(({ delta }) => report.progress((done += delta.documents.length), RECORDS)),
@@ -99,12 +102,15 @@ async function play(): Promise<void> {
   report.claim('a sync with nothing new costs one request', requests(noop.cost) === 1);
 
   report.title(
-    `4. Both edit the same ${EDITED} cities offline; the tablet later, with its clock an hour behind`,
+    `4. Both edit the same ${EDITED} cities offline; the tablet half a minute later, its clock an hour behind`,
   );
   behind = 3_600_000;
   const edited = cities.slice(0, EDITED);
+  ago = 60_000;
   for (const { id, data } of edited) phone.replica.put(at(id), { ...data, visited: 'phone' });
+  ago = 30_000;
   for (const { id, data } of edited) tablet.replica.put(at(id), { ...data, visited: 'tablet' });
+  ago = 0;
   const conflict = await measure(emulator, async () => {
     const mine = await phone.sync();
     const theirs = await tablet.sync();

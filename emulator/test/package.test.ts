@@ -21,6 +21,7 @@ const npm = (args: string[], cwd: string) =>
 it('the published package installs offline by itself; its tool starts and its module loads', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'cosmos-emulator-package-'));
   try {
+    await npm(['run', '--silent', 'build'], root);
     await npm(['pack', '--silent', '--pack-destination', folder], root);
     const home = join(folder, 'home');
     mkdirSync(home);
