@@ -29,7 +29,7 @@ const contentOf = (n: number) => ({
   text: 'x'.repeat(300),
 });
 
-async function perSecond(count: number, work: () => Promise<void> | void): Promise<number> {
+export async function perSecond(count: number, work: () => Promise<void> | void): Promise<number> {
   const started = performance.now();
   await work();
   return (count / (performance.now() - started)) * 1000;

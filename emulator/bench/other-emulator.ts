@@ -3,6 +3,7 @@ import { Agent, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { CosmosClient } from '@azure/cosmos';
 import { startEmulator } from '../src/index.ts';
+import { perSecond } from './emulator-bench.ts';
 
 /**
  * The same work on this emulator and on @vercel/cosmosdb-server, where that is installed (it brings 436 packages along,
@@ -20,12 +21,6 @@ export interface Comparison {
 const documents = 1_000;
 const queries = 50;
 const other = '@vercel/cosmosdb-server';
-
-async function perSecond(count: number, work: () => Promise<void>): Promise<number> {
-  const started = performance.now();
-  await work();
-  return (count / (performance.now() - started)) * 1000;
-}
 
 async function measure(endpoint: string, key: string): Promise<readonly [number, number, number]> {
   const client = new CosmosClient({
