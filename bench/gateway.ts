@@ -68,7 +68,13 @@ export async function benchGateway(): Promise<Record<string, number>> {
   const syncAs = (user: string, body: unknown) =>
     sync(
       body,
-      { userId: user, claimedId: user, ownScope: `user:${user}`, scopes: [`user:${user}`] },
+      {
+        userId: user,
+        claimedId: user,
+        ownScope: `user:${user}`,
+        scopes: [`user:${user}`],
+        roles: { general: 'writer', kinds: new Map() },
+      },
       {
         store,
         settings: { config, epoch: '1', retention: 7_776_000, deadline: 60_000, interval: 300_000 },

@@ -69,7 +69,8 @@ export function createServices(
     now,
   );
   const verify = createVerifier(config.identity, now);
-  const claims = { userClaim: config.identity.userClaim, sharedScopes: syncConfig.sharedScopes };
+  const { sharedScopes, roles } = syncConfig;
+  const claims = { userClaim: config.identity.userClaim, sharedScopes, roles };
   const settings = { ...config.sync, config: syncConfig };
 
   return {

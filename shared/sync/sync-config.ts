@@ -1,4 +1,5 @@
 import { Type, type Static } from 'typebox';
+import { ROLES, type Role, type RoleMapping } from '../auth/identity.ts';
 import { COLLECTION_PATTERN } from '../protocol/index.ts';
 import { compileSchema } from '../validation/validator.ts';
 
@@ -31,6 +32,35 @@ export const SyncConfigFile = Type.Object(
         description: 'Kind of shared scope to the token claim that lists its ids.',
       }),
     ),
+    roles: Type.Optional(
+      Type.Object(
+        {
+          claim: Type.Optional(
+            Type.String({
+              minLength: 1,
+              description: 'The token claim that lists roles; `roles` by default.',
+            }),
+          ),
+          default: Type.Optional(
+            Type.Union([Type.Literal('reader'), Type.Literal('writer'), Type.Literal('admin')], {
+              description: 'The role of users whose token names none; `writer` by default.',
+            }),
+          ),
+          map: Type.Optional(
+            Type.Record(
+              Type.String({ minLength: 1 }),
+              Type.String({ pattern: `^([a-z][a-z0-9-]{0,31}\\.)?(${ROLES.join('|')})$` }),
+              {
+                additionalProperties: false,
+                description:
+                  'Text of the claim to `reader`, `writer` or `admin`, or to `<kind of scope>.<role>`.',
+              },
+            ),
+          ),
+        },
+        { additionalProperties: false },
+      ),
+    ),
     limits: Type.Optional(
       Type.Object(
         {
@@ -58,6 +88,7 @@ export interface SyncConfig {
   readonly collections: ReadonlyMap<string, CollectionConfig>;
   /** Kind of shared scope to the token claim that lists its ids. */
   readonly sharedScopes: ReadonlyMap<string, string>;
+  readonly roles: RoleMapping;
   readonly limits: {
     readonly maxChanges: number;
     readonly maxBodyBytes: number;
@@ -71,7 +102,7 @@ const check = compileSchema(SyncConfigFile);
 export function parseSyncConfig(file: unknown): SyncConfig {
   const fault = check(file);
   if (fault !== null) throw new Error(`sync.config.json: \`${fault.pointer || '/'}\` ${fault.reason}.`);
-  const { collections, sharedScopes = {}, limits = {} } = file as SyncConfigFile;
+  const { collections, sharedScopes = {}, roles = {}, limits = {} } = file as SyncConfigFile;
   if (Object.hasOwn(sharedScopes, 'user')) {
     throw new Error('sync.config.json: `/sharedScopes/user`: `user` is the private scope; nobody shares it.');
   }
@@ -92,8 +123,25 @@ export function parseSyncConfig(file: unknown): SyncConfig {
       ),
     ),
     sharedScopes: new Map(Object.entries(sharedScopes)),
+    roles: toRoleMapping(roles, sharedScopes),
     limits: { maxChanges: 1000, maxBodyBytes: 8_000_000, maxDocumentBytes: 921_600, ...limits },
   };
+}
+
+function toRoleMapping(
+  { claim = 'roles', default: fallback = 'writer', map = {} }: NonNullable<SyncConfigFile['roles']>,
+  sharedScopes: object,
+): RoleMapping {
+  const entries = Object.entries(map).map(([text, granted]) => {
+    const [role = '', kind = null] = granted.split('.').reverse();
+    if (kind !== null && kind !== 'user' && !Object.hasOwn(sharedScopes, kind)) {
+      throw new Error(
+        `sync.config.json: \`/roles/map/${text}\`: the kind "${kind}" is not in \`/sharedScopes\`.`,
+      );
+    }
+    return [text, { kind, role: role as Role }] as const;
+  });
+  return { claim, default: fallback, map: new Map(entries) };
 }
 
 /**

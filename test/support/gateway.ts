@@ -1,7 +1,7 @@
 import { CosmosClient, type Container } from '@azure/cosmos';
 import { startEmulator, type Emulator } from '../../emulator/src/index.ts';
 import { DATABASE, provision } from '../../local/provision.ts';
-import { encodeName, type Identity } from '../../shared/auth/identity.ts';
+import { encodeName, type Identity, type Role, type RoleGrants } from '../../shared/auth/identity.ts';
 import { DOCUMENTS } from '../../shared/cosmos/containers.ts';
 import { openCosmos } from '../../shared/cosmos/client.ts';
 import { createDocumentStore } from '../../shared/cosmos/document-store.ts';
@@ -30,9 +30,20 @@ export interface Gateway {
   readonly dispose: () => Promise<void>;
 }
 
-export const identityOf = (user: string, shared: readonly string[] = []): Identity => {
+/**
+ * @param shared the shared scopes of the user
+ * @param role in all kinds of scope; `kinds` names the exceptions
+ */
+export const identityOf = (
+  user: string,
+  shared: readonly string[] = [],
+  role: Role = 'writer',
+  kinds: Readonly<Record<string, Role>> = {},
+): Identity => {
   const userId = encodeName(user) ?? '';
-  return { userId, claimedId: user, ownScope: `user:${userId}`, scopes: [`user:${userId}`, ...shared] };
+  const ownScope = `user:${userId}`;
+  const roles: RoleGrants = { general: role, kinds: new Map(Object.entries(kinds)) };
+  return { userId, claimedId: user, ownScope, scopes: [ownScope, ...shared], roles };
 };
 
 export const CONFIG = parseSyncConfig({

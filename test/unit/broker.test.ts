@@ -1,11 +1,6 @@
 import { createBroker, type PermissionStore } from '../../shared/tokens/broker.ts';
+import { identityOf } from '../support/gateway.ts';
 
-const identityOf = (user: string) => ({
-  userId: user,
-  claimedId: user,
-  ownScope: `user:${user}`,
-  scopes: [`user:${user}`],
-});
 const alice = identityOf('alice');
 
 function setUp(mint?: PermissionStore['mint']) {

@@ -1,6 +1,23 @@
-import { encodeName, toIdentity } from '../../shared/auth/identity.ts';
+import { encodeName, isAdmin, roleIn, toIdentity } from '../../shared/auth/identity.ts';
+import { parseSyncConfig } from '../../shared/sync/sync-config.ts';
 
-const mapping = { userClaim: 'sub', sharedScopes: new Map([['facility', 'facilities']]) };
+const { sharedScopes, roles } = parseSyncConfig({
+  collections: {},
+  sharedScopes: { facility: 'facilities', team: 'teams' },
+  roles: {
+    claim: 'groups',
+    map: {
+      reads: 'reader',
+      writes: 'writer',
+      leads: 'admin',
+      looks: 'facility.reader',
+      keeps: 'facility.writer',
+      runs: 'facility.admin',
+      supports: 'user.admin',
+    },
+  },
+});
+const mapping = { userClaim: 'sub', sharedScopes, roles };
 
 describe('A name in a scope', () => {
   it.each([
@@ -35,6 +52,7 @@ describe('An identity', () => {
       claimedId: 'a b',
       ownScope: 'user:a=20b',
       scopes: ['user:a=20b', 'facility:12', 'facility:x=20y'],
+      roles: { general: 'writer', kinds: new Map() },
     });
   });
 
@@ -56,5 +74,49 @@ describe('An identity', () => {
     expect(() => toIdentity({ sub }, mapping)).toThrow(
       expect.objectContaining({ code: 'user_id_unusable' }) as Error,
     );
+  });
+});
+
+describe('A role', () => {
+  const rolesOf = (groups: unknown) => {
+    const identity = toIdentity({ sub: 'a', facilities: ['12'], teams: ['x'], groups }, mapping);
+    return ['user:a', 'facility:12', 'team:x', 'user:b', 'facility:13', 'team:y'].map((scope) =>
+      roleIn(identity, scope),
+    );
+  };
+
+  it.each<[string, unknown, (string | null)[]]>([
+    ['no claim: the default', undefined, ['writer', 'writer', 'writer', null, null, null]],
+    ['texts that mean nothing here', ['x', 7, null], ['writer', 'writer', 'writer', null, null, null]],
+    ['reader', ['reads'], ['reader', 'reader', 'reader', null, null, null]],
+    ['one text instead of a list', 'reads', ['reader', 'reader', 'reader', null, null, null]],
+    ['the higher of two', ['reads', 'writes'], ['writer', 'writer', 'writer', null, null, null]],
+    ['reader in one kind', ['looks'], ['writer', 'reader', 'writer', null, null, null]],
+    ['a kind before the general one', ['writes', 'looks'], ['writer', 'reader', 'writer', null, null, null]],
+    ['the higher of two in a kind', ['looks', 'keeps'], ['writer', 'writer', 'writer', null, null, null]],
+    ['a writer among readers', ['reads', 'keeps'], ['reader', 'writer', 'reader', null, null, null]],
+    ['admin of a kind', ['reads', 'runs'], ['reader', 'admin', 'reader', null, 'admin', null]],
+    ['admin: all that is shared', ['leads'], ['admin', 'admin', 'admin', null, 'admin', 'admin']],
+    ['admin, but not there', ['leads', 'looks'], ['admin', 'reader', 'admin', null, null, 'admin']],
+    ['admin of private scopes', ['supports'], ['admin', 'writer', 'writer', 'admin', null, null]],
+  ])('from a token: %s', (_, groups, expected) => expect(rolesOf(groups)).toEqual(expected));
+
+  it.each(['', 'facility', 'facility:', ':1', 'facility:a b', 'facility:1:2', 'Facility:1', 'facility:%2f'])(
+    'is none in the scope %j, even for an admin',
+    (scope) => expect(roleIn(toIdentity({ sub: 'a', groups: 'leads' }, mapping), scope)).toBeNull(),
+  );
+
+  it('lets only a general admin administer the service', () => {
+    const may = (groups: string[]) => isAdmin(toIdentity({ sub: 'a', groups }, mapping));
+    expect([may(['leads']), may(['runs', 'supports']), may(['writes']), may([])]).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  it('is not read from a claim that is not configured', () => {
+    expect(toIdentity({ sub: 'a', roles: ['leads'] }, mapping).roles.general).toBe('writer');
   });
 });

@@ -29,6 +29,12 @@ it.each([
     { collections: {}, sharedScopes: { user: 'friends' } },
     '/sharedScopes/user',
   ],
+  ['a role that is not there', { collections: {}, roles: { map: { boss: 'owner' } } }, '/roles/map/boss'],
+  [
+    'a role in a kind that is not there',
+    { collections: {}, roles: { map: { boss: 'facility.admin' } } },
+    '/roles/map/boss',
+  ],
   [
     'a limit past what Cosmos DB holds',
     { collections: {}, limits: { maxDocumentBytes: 2e6 } },
