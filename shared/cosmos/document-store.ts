@@ -2,7 +2,7 @@ import type { Container, OperationInput, OperationResponse } from '@azure/cosmos
 import { isJsonObject } from '../conflict/index.ts';
 import { Unavailable } from '../errors.ts';
 import type { BatchResult, DocumentStore, FeedPage, Meter, ScopeStore, Write } from '../sync/store.ts';
-import { readFailure, toUnavailable } from './failure.ts';
+import { attempt } from './attempt.ts';
 
 /** Header of the service that names the container which answered, by its resource id. */
 const CONTAINER_RID = 'x-ms-content-path';
@@ -183,45 +183,6 @@ function toOperation(write: Write): OperationInput {
           ],
         },
       };
-  }
-}
-
-/**
- * Makes a call of the SDK, and stops waiting for it when the signal says so: not every call of the SDK heeds one.
- *
- * @param expected a status that is an answer rather than a failure: the result is null then
- * @throws Unavailable
- */
-async function attempt<T>(
-  doing: string,
-  signal: AbortSignal,
-  call: (signal: AbortSignal) => Promise<T>,
-): Promise<T>;
-async function attempt<T>(
-  doing: string,
-  signal: AbortSignal,
-  call: (signal: AbortSignal) => Promise<T>,
-  expected: number,
-): Promise<T | null>;
-async function attempt<T>(
-  doing: string,
-  signal: AbortSignal,
-  call: (signal: AbortSignal) => Promise<T>,
-  expected?: number,
-): Promise<T | null> {
-  let giveUp: (() => void) | undefined;
-  try {
-    signal.throwIfAborted();
-    const given = new Promise<never>((_, reject) => {
-      giveUp = () => reject(new Error('The deadline passed.'));
-      signal.addEventListener('abort', giveUp);
-    });
-    return await Promise.race([call(signal), given]);
-  } catch (error) {
-    if (expected !== undefined && readFailure(error).status === expected) return null;
-    throw toUnavailable(error, doing);
-  } finally {
-    if (giveUp !== undefined) signal.removeEventListener('abort', giveUp);
   }
 }
 
