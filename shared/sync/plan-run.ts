@@ -55,6 +55,8 @@ export interface Entry {
   readonly repeated: boolean;
   readonly error: ChangeError | null;
   readonly loser: Loser | null;
+  /** What a delete in an audited collection removed. */
+  readonly erased: JsonObject | null;
 }
 
 export interface DocumentWrite {
@@ -101,7 +103,7 @@ export function planRun(
   for (const item of items.slice(from, from + limits.changes)) {
     const id = item.address === null ? null : itemId(item.address.collection, item.address.documentId);
     const refuse = (outcome: 'rejected' | 'failed', error: ChangeError): void => {
-      entries.push({ item, id, outcome, error, repeated: false, loser: null });
+      entries.push({ item, id, outcome, error, repeated: false, loser: null, erased: null });
       if (outcome === 'rejected' && id !== null) rejected.add(id);
     };
     if (item.rejection !== null) {
@@ -119,7 +121,7 @@ export function planRun(
     }
 
     // Behind a repeat the base says nothing of what is stored: that one has written since.
-    const assumed = snapshot.marks.has(key) ? null : assume(item.incoming, now);
+    const assumed = snapshot.marks.has(key) ? null : assume(item, now);
     const before = found.get(key) ?? snapshot.states.get(key) ?? assumed;
     if (before === null) {
       // What is already planned can go first; the next run starts with the read.
@@ -139,12 +141,15 @@ export function planRun(
       continue;
     }
 
-    const cost = costOf(decision, writes.has(key), item);
+    const erases = item.audited && current.kind === 'live' && decision.write?.kind === 'tombstone';
+    const erased = erases ? (current.data ?? {}) : null;
+    const cost = costOf(decision, erased, writes.has(key), item);
     const full = operations + cost.operations > limits.operations || bytes + cost.bytes > limits.bytes;
     if (full && entries.length > 0) break;
     operations += cost.operations;
     bytes += cost.bytes;
-    entries.push({ item, id, outcome: decision.outcome, error: null, repeated, loser: decision.loser });
+    const { outcome, loser } = decision;
+    entries.push({ item, id, outcome, error: null, repeated, loser, erased });
     if (decision.outcome === 'skipped') continue;
     if (item.incoming.type !== 'patch') rejected.delete(key);
     if (decision.write !== null) {
@@ -168,8 +173,8 @@ export function planRun(
  * conditional on it. Null where that is not enough: nothing is known, the content matters, nothing would be written
  * that could be conditional, or the stamp cannot be right.
  */
-function assume({ base, type }: Incoming, now: number): DocumentState | null {
-  if (type === 'patch') return null;
+function assume({ incoming: { base, type }, audited }: PreparedChange, now: number): DocumentState | null {
+  if (type === 'patch' || (type === 'delete' && audited)) return null;
   if (base.kind === 'nothing') return type === 'upsert' ? { kind: 'absent' } : null;
   if (base.kind !== 'version' || base.stamp > now) return null;
   if (!base.live && type === 'delete') return null;
@@ -196,6 +201,7 @@ function earlierOf(
 
 function costOf(
   decision: { readonly write: Held | null; readonly loser: Loser | null },
+  erased: JsonObject | null,
   alreadyWritten: boolean,
   { base, incoming, bytes }: PreparedChange,
 ): { operations: number; bytes: number } {
@@ -205,9 +211,13 @@ function costOf(
     decision.loser === null
       ? 0
       : ENVELOPE_BYTES + known(decision.loser.data) + (base === undefined ? 0 : MAX_BASE_BYTES);
+  const log = erased === null ? 0 : ENVELOPE_BYTES + sizeOf(erased);
   return {
-    operations: (decision.write !== null && !alreadyWritten ? 1 : 0) + (decision.loser !== null ? 1 : 0),
-    bytes: write + record,
+    operations:
+      (decision.write !== null && !alreadyWritten ? 1 : 0) +
+      (decision.loser !== null ? 1 : 0) +
+      (erased === null ? 0 : 1),
+    bytes: write + record + log,
   };
 }
 

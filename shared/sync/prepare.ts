@@ -38,6 +38,8 @@ export interface PreparedChange extends Common {
   readonly bytes: number;
   /** Largest content a document may have: a patch must not make it larger either. */
   readonly maxBytes: number;
+  /** Does what a delete removes go to the deletion log? */
+  readonly audited: boolean;
 }
 
 export interface RefusedChange extends Common {
@@ -128,6 +130,7 @@ export function prepareChange(raw: unknown, index: number, context: PrepareConte
     base: change.base,
     bytes,
     maxBytes: maxDocumentBytes,
+    audited: collection.audited,
     incoming: {
       type: change.type,
       base: parseBase(change.baseVersion),

@@ -9,6 +9,7 @@ import {
   type StreamPosition,
 } from '../protocol/index.ts';
 import { conflictRecord } from './conflict-record.ts';
+import { deletionRecord } from './deletion-record.ts';
 import { ledgerId, letter, outcomeAt, parseLedger, samePosition, type Ledger } from './ledger.ts';
 import { planRun, type Entry, type Mark, type Run, type RunLimits } from './plan-run.ts';
 import { changeError, type Prepared } from './prepare.ts';
@@ -146,7 +147,7 @@ export async function push(
     return store.batch(writes);
   }
 
-  /** The writes of a run: documents, the conflict records that tell of them, and last the ledger. */
+  /** The writes of a run: documents, the records of conflicts and deletions that tell of them, and last the ledger. */
   function toWrites(run: Run) {
     const writes: Write[] = [...run.writes.values()].map(({ change, ifMatch, held }): Write => {
       const item = toStored(change.address, held, context.retention);
@@ -154,23 +155,26 @@ export async function push(
     });
     /** The document, or ledger, that each write is about. */
     const about = [...run.writes.keys()];
-    for (const { item, id, loser, outcome } of run.entries) {
-      if (loser === null || id === null || item.rejection !== null) continue;
-      const record = conflictRecord({
+    for (const { item, id, loser, erased, outcome } of run.entries) {
+      if (id === null || item.rejection !== null) continue;
+      const common = {
         address: item.address,
         recordId: item.position?.changeId ?? unnumberedId(item.address, item.incoming.time, context),
-        strategy: context.strategy,
-        outcome,
-        loser,
-        base: item.base,
         userId,
         deviceId,
         now: now(),
         retention: context.retention,
-      });
-      // Without a number there is no ledger to tell a repeat: the same record is simply written again.
-      writes.push({ kind: item.position === null ? 'upsert' : 'create', item: record });
-      about.push(id);
+      };
+      const records = [
+        loser && conflictRecord({ ...common, strategy: context.strategy, outcome, loser, base: item.base }),
+        erased && deletionRecord({ ...common, data: erased }),
+      ];
+      for (const record of records) {
+        if (record === null) continue;
+        // Without a number there is no ledger to tell a repeat: the same record is simply written again.
+        writes.push({ kind: item.position === null ? 'upsert' : 'create', item: record });
+        about.push(id);
+      }
     }
     const numbered = run.entries.filter(({ item }) => item.position !== null);
     const to = numbered.at(-1)?.item.position ?? null;

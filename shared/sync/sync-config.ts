@@ -21,6 +21,11 @@ export const SyncConfigFile = Type.Object(
           direct: Type.Optional(
             Type.Boolean({ description: 'May holders of a resource token write it past the gateway?' }),
           ),
+          audited: Type.Optional(
+            Type.Boolean({
+              description: 'Is the last content of deleted documents kept in the deletion log?',
+            }),
+          ),
         },
         { additionalProperties: false },
       ),
@@ -82,6 +87,8 @@ export interface CollectionConfig {
   readonly strategy: 'last_write_wins';
   /** May holders of a resource token write it past the gateway? */
   readonly direct: boolean;
+  /** Is the last content of deleted documents kept in the deletion log? */
+  readonly audited: boolean;
 }
 
 export interface SyncConfig {
@@ -106,7 +113,12 @@ export function parseSyncConfig(file: unknown): SyncConfig {
   if (Object.hasOwn(sharedScopes, 'user')) {
     throw new Error('sync.config.json: `/sharedScopes/user`: `user` is the private scope; nobody shares it.');
   }
-  for (const [name, { scope = 'user' }] of Object.entries(collections)) {
+  for (const [name, { scope = 'user', direct = false, audited = false }] of Object.entries(collections)) {
+    if (direct && audited) {
+      throw new Error(
+        `sync.config.json: \`/collections/${name}/audited\` cannot be kept beside \`direct\`: a delete past the gateway is in no log.`,
+      );
+    }
     if (scope !== 'user' && !Object.hasOwn(sharedScopes, scope)) {
       throw new Error(
         `sync.config.json: \`/collections/${name}/scope\` "${scope}" is not in \`/sharedScopes\`.`,
@@ -116,9 +128,9 @@ export function parseSyncConfig(file: unknown): SyncConfig {
   return {
     collections: new Map(
       Object.entries(collections).map(
-        ([name, { scope = 'user', strategy = 'last_write_wins', direct = false }]) => [
+        ([name, { scope = 'user', strategy = 'last_write_wins', direct = false, audited = false }]) => [
           name,
-          { scope, strategy, direct },
+          { scope, strategy, direct, audited },
         ],
       ),
     ),

@@ -56,7 +56,12 @@ async function prepare(user: string): Promise<object> {
   const first = await gateway.sync(user, {
     ...request(
       'tablet',
-      ids.map((id, index) => change(id, index + 1, { changeId: `${user}-t${index}` })),
+      ids.map((id, index) =>
+        change(id, index + 1, {
+          changeId: `${user}-t${index}`,
+          collection: index % 10 === 5 ? 'papers' : 'items', // audited
+        }),
+      ),
     ),
     ...own,
   });
@@ -75,6 +80,13 @@ async function prepare(user: string): Promise<object> {
       ];
     if (index % 10 === 3) return [change(id, index + 1, { ...fields, type: 'patch', baseVersion: 'live' })]; // merged
     if (index % 10 === 4) return [change(id, index + 1, { ...fields, lastModified: 'never' })]; // rejected
+    if (index % 10 === 5) {
+      const deletion = { changeId: fields.changeId, collection: 'papers', type: 'delete' };
+      // Half of them conflict: then the batch holds the tombstone, a conflict record and a deletion record.
+      return [
+        change(id, index + 1, { ...deletion, baseVersion: index % 20 === 5 ? 'live' : versions[index] }),
+      ];
+    }
     return [change(`new-${id}`, index + 1, fields)];
   });
   return { ...request('phone', phone), ...own };
@@ -97,8 +109,9 @@ it('every moment of a push: the repeat ends where the undisturbed request would 
   const counting = dying(gateway.store, Infinity, 'before');
   const answer = await gateway.sync('nobody', undisturbed, {}, counting.store);
   const expected = await stored('nobody');
-  expect(answer.stats.conflicts).toBe(39);
-  expect(expected.filter((item) => item.includes('~conflict:'))).toHaveLength(39);
+  expect(answer.stats.conflicts).toBe(46);
+  expect(expected.filter((item) => item.includes('~conflict:'))).toHaveLength(46);
+  expect(expected.filter((item) => item.includes('~deletion:'))).toHaveLength(13);
 
   const calls = counting.calls();
   expect(calls).toBeGreaterThan(6);

@@ -47,7 +47,7 @@ export const identityOf = (
 };
 
 export const CONFIG = parseSyncConfig({
-  collections: { items: {}, notes: {}, visits: { scope: 'facility' } },
+  collections: { items: {}, notes: {}, papers: { audited: true }, visits: { scope: 'facility' } },
   sharedScopes: { facility: 'facilities' },
 });
 

@@ -6,6 +6,7 @@ it('fills in what is left open', () => {
     scope: 'user',
     strategy: 'last_write_wins',
     direct: false,
+    audited: false,
   });
   expect(config.limits).toEqual({ maxChanges: 1000, maxBodyBytes: 8_000_000, maxDocumentBytes: 921_600 });
 });
@@ -28,6 +29,11 @@ it.each([
     'private scopes given away by a claim',
     { collections: {}, sharedScopes: { user: 'friends' } },
     '/sharedScopes/user',
+  ],
+  [
+    'a deletion log that token holders could write past',
+    { collections: { items: { direct: true, audited: true } } },
+    '/collections/items/audited',
   ],
   ['a role that is not there', { collections: {}, roles: { map: { boss: 'owner' } } }, '/roles/map/boss'],
   [
