@@ -20,8 +20,8 @@ Every code a client can meet. A code is stable: its meaning never changes, and a
 The answer also carries the request id in the header \`x-request-id\`. The service takes the id that the client sends
 in that header when it has 1 to 64 letters, digits, \`.\`, \`_\` or \`-\`, and makes one otherwise.
 
-What no function answers, an unknown address or a wrong method, is answered by the Functions host itself: status 404
-without a body.
+An address outside \`/api\` is answered by the Functions host itself, status 404 without a body; so is a body of more
+than 100 MB, status 413, and what is no HTTP at all.
 `;
 
 const GROUPS: readonly { title: string; text: string; holds: (entry: Entry) => boolean }[] = [

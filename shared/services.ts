@@ -6,6 +6,7 @@ import { DOCUMENTS } from './cosmos/containers.ts';
 import { openCosmos } from './cosmos/client.ts';
 import { createDocumentStore } from './cosmos/document-store.ts';
 import { createPermissionStore } from './cosmos/permission-store.ts';
+import type { EdgeSettings } from './http/edge.ts';
 import type { SyncResponse, TokenResponse } from './protocol/index.ts';
 import { parseSyncConfig, tokenMode, type SyncConfig } from './sync/sync-config.ts';
 import { sync } from './sync/sync.ts';
@@ -15,6 +16,7 @@ import { createKeyProvider } from './tokens/key-provider.ts';
 /** What the functions call. */
 export interface Services {
   readonly syncConfig: SyncConfig;
+  readonly http: EdgeSettings;
   /** @throws RequestError, Unavailable */
   readonly authenticate: (authorization: string | null) => Promise<Identity>;
   /** @throws RequestError, Unavailable */
@@ -75,6 +77,7 @@ export function createServices(
 
   return {
     syncConfig,
+    http: { allowedOrigins: new Set(), compressFrom: 1024 },
     authenticate: async (authorization) => toIdentity(await verify(authorization), claims),
     sync: (body, identity, log) =>
       sync(body, identity, {

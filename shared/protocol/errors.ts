@@ -46,6 +46,16 @@ export const ERRORS = {
   ),
 
   // What was sent
+  not_found: request(
+    404,
+    'There is nothing at this address.',
+    'Correct the path: `openapi.json` lists them.',
+  ),
+  method_not_allowed: request(
+    405,
+    'This address does not take this method.',
+    'Use a method of the `Allow` header.',
+  ),
   empty_body: request(400, 'The request has no body.', 'Send a JSON object.'),
   invalid_json: request(400, 'The body is not JSON.', 'Send one JSON object, encoded in UTF-8.'),
   unsupported_media_type: request(

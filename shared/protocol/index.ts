@@ -1,4 +1,5 @@
 export * from './errors.ts';
+export * from './health.ts';
 export * from './ids.ts';
 export * from './problem.ts';
 export * from './sync.ts';

@@ -1,6 +1,8 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { startHostProcess } from '../../local/host-process.ts';
+import { METHODS } from '../../shared/http/edge.ts';
+import { OPERATIONS } from '../../shared/protocol/operations.ts';
 
 /** The app as it ships (jest's global set-up has built it). */
 const APP = join(process.cwd(), 'dist', 'app');
@@ -30,19 +32,23 @@ const run = (settings: Record<string, string>, onLine: (line: string) => void = 
     settings,
   });
 
-it('registers exactly these functions', async () => {
+it('registers a function for every operation of the API, and one for everything else', async () => {
   const host = await run(SETTINGS);
   try {
-    expect(host.functions).toEqual([
-      {
-        name: 'GetCosmosToken',
-        route: 'api/GetCosmosToken',
-        methods: ['GET', 'POST'],
-        authLevel: 'anonymous',
-        trigger: 'httpTrigger',
-      },
-      { name: 'Sync', route: 'api/sync', methods: ['POST'], authLevel: 'anonymous', trigger: 'httpTrigger' },
-    ]);
+    const http = { methods: [...METHODS], authLevel: 'anonymous', trigger: 'httpTrigger' };
+    const operations = Object.entries(OPERATIONS).map(([name, { path }]) => ({
+      name,
+      route: `api/${path}`,
+      ...http,
+    }));
+    const { functions } = host;
+    expect(functions).toHaveLength(operations.length + 1);
+    expect(functions).toEqual(expect.arrayContaining(operations));
+    expect(functions).toContainEqual({
+      name: 'Unmatched',
+      route: expect.stringContaining('{*path:'),
+      ...http,
+    });
   } finally {
     await host.dispose();
   }

@@ -3,6 +3,7 @@ import { DATABASE } from '../../local/provision.ts';
 import type { Stack } from '../../local/stack.ts';
 import { DOCUMENTS } from '../../shared/cosmos/containers.ts';
 import type { SyncResponse } from '../../shared/protocol/index.ts';
+import { expectAsDescribed } from './contract.ts';
 
 /** An answer of the app, as it came over the wire. */
 export interface Answer {
@@ -13,13 +14,16 @@ export interface Answer {
   readonly body: Record<string, unknown>;
 }
 
+/** Calls the app. Every answer is held against docs/openapi.json. */
 export async function call(url: string, init: RequestInit = {}): Promise<Answer> {
   const response = await fetch(url, init);
   const text = await response.text();
-  const isJson = (response.headers.get('content-type') ?? '').includes('json');
+  const { status, headers } = response;
+  expectAsDescribed(init.method ?? 'GET', url, { status, headers, text });
+  const isJson = text !== '' && (headers.get('content-type') ?? '').includes('json');
   return {
-    status: response.status,
-    headers: response.headers,
+    status,
+    headers,
     text,
     body: isJson ? (JSON.parse(text) as Record<string, unknown>) : {},
   };

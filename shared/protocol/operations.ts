@@ -1,0 +1,94 @@
+import { Type, type TSchema } from 'typebox';
+import type { RequestErrorCode } from './errors.ts';
+import { Health } from './health.ts';
+import { CHANGE_SCHEMAS, SyncEnvelope, SyncResponse } from './sync.ts';
+import { TokenResponse } from './token.ts';
+
+/**
+ * Every operation of the API, in one table: the functions take their route and methods from it, and the OpenAPI
+ * description is made of it. A new endpoint is a line here and a file in functions/.
+ */
+export interface Operation {
+  /** Below `/api/`; parameters in braces. */
+  readonly path: string;
+  readonly methods: readonly ('GET' | 'POST')[];
+  readonly summary: string;
+  readonly description: string;
+  /** Who may call it. `anybody`: no bearer token is read. */
+  readonly caller: 'anybody' | 'user' | 'admin';
+  /** In the path where `path` names it, otherwise in the query. */
+  readonly parameters?: Readonly<Record<string, Parameter>>;
+  /** The JSON body; absent: none is read. */
+  readonly request?: TSchema;
+  /** The JSON body of the answer with status 200. */
+  readonly answer: TSchema;
+  /** May a client keep the answer and ask with `If-None-Match` whether it still stands? */
+  readonly isCacheable?: boolean;
+  /** Codes that it refuses a request with, beyond those that come with its caller and its body. */
+  readonly errors?: readonly RequestErrorCode[];
+}
+
+export interface Parameter {
+  readonly schema: TSchema;
+  readonly description: string;
+}
+
+/** A sync request as it is published: the service itself checks the changes one by one. */
+export const SyncRequestMessage = Type.Object(
+  {
+    ...SyncEnvelope.properties,
+    changes: Type.Optional(
+      Type.Array(Type.Union([CHANGE_SCHEMAS.upsert, CHANGE_SCHEMAS.patch, CHANGE_SCHEMAS.delete])),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+export const OPERATIONS = {
+  Sync: {
+    path: 'sync',
+    methods: ['POST'],
+    summary: "Take in a device's changes and answer with what it has not seen",
+    description:
+      'Sent again as it was, a request changes nothing: what was taken in is recognised. One bad change is rejected alone.',
+    caller: 'user',
+    request: SyncRequestMessage,
+    answer: SyncResponse,
+    errors: [
+      'invalid_request',
+      'unsupported_protocol',
+      'user_mismatch',
+      'unknown_collection',
+      'too_many_changes',
+      'stream_out_of_order',
+    ],
+  },
+  GetCosmosToken: {
+    path: 'GetCosmosToken',
+    methods: ['GET', 'POST'],
+    summary: 'Get a Cosmos DB resource token',
+    description:
+      "It opens the caller's own partition and nothing else. GET and POST do the same; no body is read.",
+    caller: 'user',
+    answer: TokenResponse,
+  },
+  Health: {
+    path: 'health',
+    methods: ['GET'],
+    summary: 'Is the process up?',
+    description: 'Asks nothing else: not Cosmos DB, not the identity provider.',
+    caller: 'anybody',
+    answer: Health,
+  },
+  OpenApi: {
+    path: 'openapi.json',
+    methods: ['GET'],
+    summary: 'This description',
+    description: 'OpenAPI 3.1, made of the schemas that the service checks messages by.',
+    caller: 'anybody',
+    answer: Type.Object({ openapi: Type.String() }, { description: 'An OpenAPI 3.1 document.' }),
+    isCacheable: true,
+  },
+} as const satisfies Record<string, Operation>;
+
+export type OperationName = keyof typeof OPERATIONS;
