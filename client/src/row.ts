@@ -1,4 +1,5 @@
-import type { JsonObject } from '../../shared/conflict/index.ts';
+import { isJsonObject, sameJson, type JsonObject } from '../../shared/conflict/json.ts';
+import { mergePatch } from '../../shared/conflict/merge-patch.ts';
 import type { Change, ChangeResult, RemoteDocument } from '../../shared/protocol/index.ts';
 
 /**
@@ -24,12 +25,21 @@ export interface Row {
   readonly dirty: Edit | null;
   /** The change that was sent and is not answered: frozen, repeated as it is. */
   readonly inFlight: Change | null;
+  /** The contents before and after a patch in flight, which itself says only what differs. */
+  readonly whole: Whole | null;
   /** What arrived from others meanwhile: never shown while an edit is pending, and never its base. */
   readonly shadow: RemoteDocument | null;
 }
 
+export interface Whole {
+  readonly data: JsonObject;
+  readonly base: JsonObject;
+}
+
 export interface Edit {
-  readonly type: 'upsert' | 'delete';
+  /** `patch`: every edit since the base was one, so only what differs from it is sent. */
+  readonly type: 'upsert' | 'patch' | 'delete';
+  /** The whole content, for a patch too; null for a delete. */
   readonly data: JsonObject | null;
   readonly baseVersion: string | null;
   /** The content the edit was made on; the gateway merges and logs with it. */
@@ -38,18 +48,32 @@ export interface Edit {
   readonly lastModified: string;
 }
 
-export const EMPTY_ROW: Row = { data: null, base: null, dirty: null, inFlight: null, shadow: null };
+export const EMPTY_ROW: Row = {
+  data: null,
+  base: null,
+  dirty: null,
+  inFlight: null,
+  whole: null,
+  shadow: null,
+};
 
 export const isPending = (row: Row): boolean => row.dirty !== null || row.inFlight !== null;
 
-/** The user writes (`data`) or deletes (null). Edits that were not sent yet become one. */
-export function edit(row: Row, data: JsonObject | null, lastModified: string): Row {
+/**
+ * The user writes (`data`) or deletes (null). Edits that were not sent yet become one.
+ *
+ * @param type `patch` where `data` is what was there with some members changed, and the rest is to stay with others
+ */
+export function edit(
+  row: Row,
+  data: JsonObject | null,
+  lastModified: string,
+  type: 'upsert' | 'patch' = 'upsert',
+): Row {
   const { baseVersion, base } = row.dirty ?? { baseVersion: row.base, base: row.data };
-  return {
-    ...row,
-    data,
-    dirty: { type: data === null ? 'delete' : 'upsert', data, baseVersion, base, lastModified },
-  };
+  const folded = type === 'patch' && row.data !== null && (row.dirty?.type ?? 'patch') === 'patch';
+  const kind = data === null ? 'delete' : folded ? 'patch' : 'upsert';
+  return { ...row, data, dirty: { type: kind, data, baseVersion, base, lastModified } };
 }
 
 /** Freezes the waiting edit into a change. Null where nothing waits, or an earlier change is not answered yet. */
@@ -60,9 +84,15 @@ export function draw(
 ): Row | null {
   if (row.dirty === null || row.inFlight !== null) return null;
   const { type, data, baseVersion, base, lastModified } = row.dirty;
-  const common = { ...drawn, ...address, baseVersion, lastModified, ...(base === null ? {} : { base }) };
-  const inFlight: Change = type === 'upsert' ? { ...common, type, data: data ?? {} } : { ...common, type };
-  return { ...row, dirty: null, inFlight };
+  const common = { ...drawn, ...address, baseVersion, lastModified };
+  const patch = type === 'patch' && data !== null && base !== null ? difference(base, data) : null;
+  if (patch !== null && data !== null && base !== null) {
+    const inFlight: Change = { ...common, type: 'patch', data: patch, base: touched(base, patch) };
+    return { ...row, dirty: null, inFlight, whole: { data, base } };
+  }
+  const whole = { ...common, ...(base === null ? {} : { base }) };
+  const inFlight: Change = data === null ? { ...whole, type: 'delete' } : { ...whole, type: 'upsert', data };
+  return { ...row, dirty: null, inFlight, whole: null };
 }
 
 /** The gateway answered the change in flight. */
@@ -74,14 +104,15 @@ export function answer(row: Row, result: ChangeResult): Row {
   // Refused before the gateway looked at the document: the row goes back to what the edit was made on.
   if (result.status === 'rejected' && result.document === undefined) return withdraw(row, inFlight);
 
-  const landed = { ...row, inFlight: null, shadow: null };
+  const landed = { ...row, inFlight: null, whole: null, shadow: null };
   const { document } = result;
   if (document === undefined && !asSent(result, inFlight)) {
     // Something else is stored, and the answer had no room for it: what has arrived already is shown, or what the delta
     // will bring.
     const base = inFlight.type === 'delete' ? null : 'live';
-    const waiting = { ...landed, base, dirty: dirty === null ? null : { ...dirty, baseVersion: base } };
-    return row.shadow === null || dirty !== null ? waiting : receive(waiting, row.shadow);
+    if (dirty !== null)
+      return { ...landed, base, dirty: { ...dirty, baseVersion: base }, shadow: row.shadow };
+    return row.shadow === null ? { ...landed, base } : receive({ ...landed, base }, row.shadow);
   }
   if (document === undefined) {
     // What is stored is what was sent: the next edit is made on it.
@@ -89,10 +120,11 @@ export function answer(row: Row, result: ChangeResult): Row {
     return { ...landed, base, dirty: dirty === null ? null : { ...dirty, baseVersion: base } };
   }
   if (dirty === null) return { ...landed, data: document.data, base: document.version };
-  // The user went on from content that is not stored: of the stored one the device only knows that it is there.
+  // The user went on from content that is not stored: of the stored one the device only knows that it is there. It is
+  // kept aside for the case that this edit is withdrawn too: no delta brings what this very request wrote.
   const unseen = inFlight.type === 'delete' ? null : 'live';
   const baseVersion = result.status === 'rejected' ? (inFlight.baseVersion ?? null) : unseen;
-  return { ...landed, base: baseVersion, dirty: { ...dirty, baseVersion } };
+  return { ...landed, base: baseVersion, dirty: { ...dirty, baseVersion }, shadow: document };
 }
 
 /** Does the result say that what was sent is what is stored? A delete may have left no version. */
@@ -103,9 +135,10 @@ const asSent = ({ status, outcome, version }: ChangeResult, { type }: Change): b
 function withdraw(row: Row, change: Change): Row {
   const { dirty, shadow } = row;
   const { baseVersion = null } = change;
-  const base = change.base ?? null;
-  if (dirty !== null) return { ...row, inFlight: null, dirty: { ...dirty, baseVersion, base } };
-  const clean = { ...row, inFlight: null, data: base, base: baseVersion };
+  const base = baseOf(row, change);
+  const behind = dirty === null ? null : { ...dirty, type: foldedType(dirty, change), baseVersion, base };
+  if (behind !== null) return { ...row, inFlight: null, whole: null, dirty: behind };
+  const clean = { ...row, inFlight: null, whole: null, data: base, base: baseVersion };
   return shadow === null ? clean : receive({ ...clean, shadow: null }, shadow);
 }
 
@@ -114,19 +147,63 @@ export function release(row: Row): Row {
   const { inFlight, dirty } = row;
   if (inFlight === null) return row;
   const baseVersion = inFlight.baseVersion ?? null;
-  const base = inFlight.base ?? null;
+  const base = baseOf(row, inFlight);
   const again: Edit = dirty
-    ? { ...dirty, baseVersion, base }
+    ? { ...dirty, type: foldedType(dirty, inFlight), baseVersion, base }
     : {
-        type: inFlight.type === 'delete' ? 'delete' : 'upsert',
-        data: inFlight.type === 'delete' ? null : inFlight.data,
+        type: inFlight.type,
+        data: dataOf(row, inFlight),
         baseVersion,
         base,
         lastModified: inFlight.lastModified,
       };
-  return { ...row, inFlight: null, dirty: again };
+  return { ...row, inFlight: null, whole: null, dirty: again };
+}
+
+/** The user takes back what was not sent yet: the row shows again what it was made on. */
+export function discard(row: Row): Row {
+  const { dirty, inFlight, shadow } = row;
+  if (dirty === null) return row;
+  if (inFlight !== null) return { ...row, data: dataOf(row, inFlight), dirty: null };
+  const clean = { ...row, data: dirty.base, base: dirty.baseVersion, dirty: null };
+  return shadow === null ? clean : receive({ ...clean, shadow: null }, shadow);
 }
 
 /** A document came with the delta. Beside a pending edit it waits in the shadow. */
 export const receive = (row: Row, document: RemoteDocument): Row =>
   isPending(row) ? { ...row, shadow: document } : { ...row, data: document.data, base: document.version };
+
+const baseOf = ({ whole }: Row, { base }: Change): JsonObject | null => whole?.base ?? base ?? null;
+const dataOf = ({ whole }: Row, change: Change): JsonObject | null =>
+  change.type === 'delete' ? null : (whole?.data ?? change.data);
+
+/** An edit that takes in an earlier one is a patch only where both were. */
+const foldedType = (later: Edit, { type }: Change): Edit['type'] =>
+  later.type === 'patch' && type !== 'patch' ? 'upsert' : later.type;
+
+/** The merge patch that makes `to` of `from`; null where there is none, as for a member that is to hold null. */
+function difference(from: JsonObject, to: JsonObject): JsonObject | null {
+  const patch = diff(from, to);
+  return sameJson(mergePatch(from, patch), to) ? patch : null;
+}
+
+function diff(from: JsonObject, to: JsonObject): JsonObject {
+  const changed = Object.entries(to).flatMap(([key, value]): [string, unknown][] => {
+    const old = Object.hasOwn(from, key) ? from[key] : undefined;
+    if (sameJson(old, value)) return [];
+    return [[key, isJsonObject(old) && isJsonObject(value) ? diff(old, value) : value]];
+  });
+  const gone = Object.keys(from).filter((key) => !Object.hasOwn(to, key));
+  return Object.fromEntries([...changed, ...gone.map((key): [string, unknown] => [key, null])]);
+}
+
+/** The old values of what a patch touches. */
+const touched = (base: JsonObject, patch: JsonObject): JsonObject =>
+  Object.fromEntries(
+    Object.entries(base)
+      .filter(([key]) => Object.hasOwn(patch, key))
+      .map(([key, old]) => {
+        const change = patch[key];
+        return [key, isJsonObject(old) && isJsonObject(change) ? touched(old, change) : old];
+      }),
+  );

@@ -1,4 +1,13 @@
-import { EMPTY_ROW, answer, draw, edit, receive, release, type Row } from '../../../client/src/row.ts';
+import {
+  EMPTY_ROW,
+  answer,
+  discard,
+  draw,
+  edit,
+  receive,
+  release,
+  type Row,
+} from '../../../client/src/row.ts';
 import type { ChangeResult, RemoteDocument } from '../../../shared/protocol/index.ts';
 
 const ADDRESS = { scope: 'user:alice', collection: 'items', documentId: '1' };
@@ -56,7 +65,14 @@ it.each(['merged', 'skipped', 'rejected'] as const)(
       sent(edit(clean, { n: 2 }, AT)),
       result({ status, document: remote('v5', { n: 'theirs' }) }),
     );
-    expect(row).toEqual({ data: { n: 'theirs' }, base: 'v5', dirty: null, inFlight: null, shadow: null });
+    expect(row).toEqual({
+      data: { n: 'theirs' },
+      base: 'v5',
+      dirty: null,
+      inFlight: null,
+      whole: null,
+      shadow: null,
+    });
   },
 );
 
@@ -140,4 +156,49 @@ describe('answered without the document, because the answer was full', () => {
       base: null,
     });
   });
+});
+
+describe('a patch', () => {
+  const two: Row = receive(EMPTY_ROW, remote('v1', { n: 1, deep: { a: 1, b: 2 }, gone: true }));
+  const patched = edit(two, { n: 2, deep: { a: 1, b: 3 } }, AT, 'patch');
+
+  it('says only what differs, with the old values', () => {
+    expect(sent(patched).inFlight).toMatchObject({
+      type: 'patch',
+      data: { n: 2, deep: { b: 3 }, gone: null },
+      base: { n: 1, deep: { b: 2 }, gone: true },
+    });
+  });
+
+  it('is a whole upsert where the base is nothing, or an upsert is folded into it', () => {
+    expect(sent(edit(EMPTY_ROW, { n: 2 }, AT, 'patch')).inFlight?.type).toBe('upsert');
+    expect(sent(edit(edit(two, { n: 2 }, AT), { n: 3 }, AT, 'patch')).inFlight?.type).toBe('upsert');
+  });
+
+  it('is a whole upsert where a member is to hold null: a merge patch would remove it', () => {
+    expect(sent(edit(two, { n: null }, AT, 'patch')).inFlight).toMatchObject({
+      type: 'upsert',
+      data: { n: null },
+    });
+  });
+
+  it('taken back, the row has its whole contents again', () => {
+    const again = release(sent(patched));
+    expect(again).toEqual({ ...patched, shadow: null });
+    expect(answer(sent(patched), { changeId: 'c1', status: 'rejected' })).toEqual(two);
+    expect(sent(again, 2).inFlight).toMatchObject({ seq: 2, type: 'patch' });
+  });
+
+  it('behind an upsert that failed, is an upsert', () => {
+    const upserted = sent(edit(two, { n: 5 }, AT));
+    expect(release(edit(upserted, { n: 6 }, AT, 'patch')).dirty).toMatchObject({ type: 'upsert' });
+  });
+});
+
+it('what was merged is not forgotten when the edit behind it is withdrawn: no delta brings it', () => {
+  const first = edit(sent(edit(clean, { n: 2 }, AT)), { n: 3 }, AT);
+  const merged = answer(first, result({ status: 'merged', document: remote('v5', { n: 'both' }) }));
+  const withdrawn = answer(sent(merged, 2), { changeId: 'c2', status: 'rejected' });
+  expect(withdrawn).toMatchObject({ data: { n: 'both' }, base: 'v5', dirty: null });
+  expect(discard(merged)).toMatchObject({ data: { n: 'both' }, base: 'v5', dirty: null });
 });
