@@ -1,4 +1,6 @@
 import { app } from '@azure/functions';
+import { SETTINGS } from '../shared/config.ts';
+import { findUnknownSettings } from '../shared/settings/read.ts';
 import { appServices } from './services.ts';
 import './get-cosmos-token.ts';
 import './health.ts';
@@ -8,5 +10,6 @@ import './unmatched.ts';
 
 // Wrong settings are told when the app starts, all at once, and not by the first user's request.
 app.hook.appStart(() => {
+  for (const warning of findUnknownSettings(SETTINGS, process.env)) console.warn(warning);
   appServices();
 });

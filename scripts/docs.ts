@@ -1,9 +1,17 @@
-/** `npm run docs`: writes the pages that are made from code. */
-import { writeFile } from 'node:fs/promises';
+/** `npm run docs`: writes the pages, and the parts of pages, that are made from code. */
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeApi } from '../shared/protocol/openapi.ts';
 import { renderErrorsPage } from './errors-doc.ts';
+import { replaceGenerated } from './generated.ts';
+import { renderSettings } from './settings-doc.ts';
 
 const docs = join(process.cwd(), 'docs');
 await writeFile(join(docs, 'errors.md'), renderErrorsPage());
 await writeFile(join(docs, 'openapi.json'), `${JSON.stringify(describeApi(), null, 2)}\n`);
+
+const operations = join(docs, 'operations.md');
+await writeFile(
+  operations,
+  replaceGenerated(await readFile(operations, 'utf8'), 'settings', renderSettings()),
+);

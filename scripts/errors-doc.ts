@@ -1,4 +1,5 @@
 import { ERRORS, type ErrorCode } from '../shared/protocol/index.ts';
+import { renderTable } from './markdown-table.ts';
 
 type Entry = (typeof ERRORS)[ErrorCode];
 
@@ -62,18 +63,6 @@ const toRow = (code: string, entry: Entry): string[] => [
   `\`${code}\``,
   entry.where === 'request' ? String(entry.status) : '',
   entry.retryable ? 'yes' : 'no',
-  escapeCell(entry.title),
-  escapeCell(entry.remedy),
+  entry.title,
+  entry.remedy,
 ];
-
-const escapeCell = (text: string): string => text.replaceAll('|', '\\|');
-
-/** A table as the formatter of this repository lays it out: columns as wide as their widest cell. */
-function renderTable(head: readonly string[], rows: readonly string[][]): string {
-  const width = head.map((title, column) =>
-    Math.max(3, title.length, ...rows.map((row) => (row[column] ?? '').length)),
-  );
-  const line = (cells: readonly string[], fill = ' '): string =>
-    `| ${width.map((size, column) => (cells[column] ?? '').padEnd(size, fill)).join(' | ')} |\n`;
-  return line(head) + line([], '-') + rows.map((row) => line(row)).join('');
-}

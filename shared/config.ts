@@ -1,6 +1,75 @@
 import { SAFE_ALGORITHMS } from './auth/verify.ts';
+import { readSettings, type Values } from './settings/read.ts';
+import { choice, integer, list, secret, text, url, type Given } from './settings/setting.ts';
 
-/** What the app reads from its settings (environment variables), checked once at the start. */
+export { ConfigError } from './settings/read.ts';
+
+const needsKey = (given: Given): boolean =>
+  given('KEY_VAULT_URI') === null && (given('COSMOS_AUTH') === 'key' || given('TOKEN_SERVICE') === 'on');
+
+/**
+ * Every setting of the app (an environment variable), in the order of the table in docs/operations.md, which
+ * `npm run docs` makes of it. To add one: a line here, and its value in `Config` below.
+ */
+export const SETTINGS = {
+  COSMOS_ENDPOINT: url(
+    'The Cosmos DB account. Clients of the token service get this address as it stands here.',
+    { example: 'https://<account>.documents.azure.com/' },
+  ),
+  COSMOS_DATABASE: text('Name of the database.', { default: 'tidemark' }),
+  COSMOS_AUTH: choice(
+    'How the gateway opens Cosmos DB: as the managed identity, which needs a data-plane role, or with the master key.',
+    ['identity', 'key'],
+    { default: 'identity' },
+  ),
+  TOKEN_SERVICE: choice(
+    'Does `GetCosmosToken` give out resource tokens? With `off` and `COSMOS_AUTH=identity` the app needs no master key, and the account may have local authentication disabled.',
+    ['on', 'off'],
+    { default: 'on' },
+  ),
+  KEY_VAULT_URI: url('Key Vault that holds the master key. Wins over `COSMOS_KEY`.', { optional: true }),
+  COSMOS_KEY_SECRET: text('Name of the secret in that vault.', { default: 'cosmos-primary-key' }),
+  COSMOS_KEY: secret('The master key itself, for development.', {
+    requiredWhen: 'when `KEY_VAULT_URI` is not, unless `TOKEN_SERVICE=off` and `COSMOS_AUTH=identity`',
+    example: 'the primary key of the account; better: KEY_VAULT_URI',
+    isRequired: needsKey,
+  }),
+  AUTH_ISSUER: url(
+    'The identity provider: the `iss` of accepted tokens. Its discovery document names the keys.',
+    { example: 'https://login.microsoftonline.com/<tenant id>/v2.0' },
+  ),
+  AUTH_AUDIENCE: text('The `aud` of accepted tokens.', { example: 'api://tidemark' }),
+  AUTH_ALGORITHMS: list('Accepted signature algorithms.', SAFE_ALGORITHMS, { default: 'RS256' }),
+  AUTH_JWKS_URI: url('Where the keys are, when discovery is not wanted.', { optional: true }),
+  AUTH_USER_CLAIM: text('The claim that names the user. Changing it changes every user’s scope.', {
+    default: 'sub',
+  }),
+  TOKEN_LIFETIME_SECONDS: integer(
+    'Life of a resource token.',
+    { min: 600, max: 86_400, unit: 'seconds' },
+    { default: '3600' },
+  ),
+  SYNC_EPOCH: text('Change it after data was restored or replaced: every client starts its delta over.', {
+    default: '1',
+  }),
+  SYNC_RETENTION_DAYS: integer(
+    'How long tombstones and conflict records are kept. A device that is away for longer, less a day, starts its delta over.',
+    { min: 2, max: 3650, unit: 'days' },
+    { default: '90' },
+  ),
+  SYNC_DEADLINE_SECONDS: integer(
+    'Longest time of a sync. Later no batch is started, and what is under way is given up: 503, to be repeated.',
+    { min: 1, max: 200, unit: 'seconds' },
+    { default: '60' },
+  ),
+  SYNC_INTERVAL_SECONDS: integer(
+    'How soon clients are asked to come back (`nextSyncRecommended`).',
+    { min: 1, max: 86_400, unit: 'seconds' },
+    { default: '300' },
+  ),
+} as const;
+
+/** What the app reads from its settings, checked once at the start. */
 export interface Config {
   readonly cosmos: {
     readonly endpoint: string;
@@ -8,9 +77,11 @@ export interface Config {
     /** How the gateway opens Cosmos DB: `identity` (managed identity with a data-plane role) or `key`. */
     readonly auth: 'identity' | 'key';
   };
+  /** Null where nothing needs it: no token service, and a gateway with an identity. */
   readonly masterKey:
     | { readonly kind: 'setting'; readonly key: string }
-    | { readonly kind: 'vault'; readonly uri: string; readonly secret: string };
+    | { readonly kind: 'vault'; readonly uri: string; readonly secret: string }
+    | null;
   readonly identity: {
     readonly issuer: string;
     readonly audience: string;
@@ -18,7 +89,11 @@ export interface Config {
     readonly jwksUri: string | null;
     readonly userClaim: string;
   };
-  readonly token: { /** In seconds. */ readonly lifetime: number };
+  readonly token: {
+    readonly isOffered: boolean;
+    /** In seconds. */
+    readonly lifetime: number;
+  };
   readonly sync: {
     readonly epoch: string;
     /** In seconds. */
@@ -30,85 +105,35 @@ export interface Config {
   };
 }
 
-/** Every problem of the settings at once, each with what to do. */
-export class ConfigError extends Error {
-  readonly problems: readonly string[];
-
-  constructor(problems: readonly string[]) {
-    super(`The settings are not complete:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`);
-    this.name = 'ConfigError';
-    this.problems = problems;
-  }
-}
-
-const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]']);
-
 /** @throws ConfigError */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
-  const problems: string[] = [];
-  const text = (name: string, fallback?: string): string => {
-    const value = env[name]?.trim();
-    if (value) return value;
-    if (fallback === undefined) problems.push(`${name} is not set.`);
-    return fallback ?? '';
-  };
-  const optional = (name: string): string | null => env[name]?.trim() || null;
-  const url = (name: string, value: string): string => {
-    if (value === '') return value;
-    const { protocol, hostname } = URL.canParse(value) ? new URL(value) : { protocol: '', hostname: '' };
-    // Keys and tokens travel there: without TLS only on this machine.
-    if (protocol !== 'https:' && !(protocol === 'http:' && LOOPBACK.has(hostname))) {
-      problems.push(`${name} is not an https URL; http is for this machine only.`);
-    }
-    return value;
-  };
-  const integer = (name: string, fallback: number, min: number, max: number): number => {
-    const value = Number(text(name, String(fallback)));
-    if (Number.isInteger(value) && value >= min && value <= max) return value;
-    problems.push(`${name} is not a whole number from ${min} to ${max}.`);
-    return fallback;
-  };
-
-  const auth = text('COSMOS_AUTH', 'identity');
-  if (auth !== 'identity' && auth !== 'key') problems.push('COSMOS_AUTH is neither `identity` nor `key`.');
-  const vault = optional('KEY_VAULT_URI');
-  const key = optional('COSMOS_KEY');
-  if (vault === null && key === null) problems.push('Neither KEY_VAULT_URI nor COSMOS_KEY is set.');
-  const algorithms = text('AUTH_ALGORITHMS', 'RS256').split(/[ ,]+/);
-  const unsafe = algorithms.filter((name) => !SAFE_ALGORITHMS.includes(name));
-  if (unsafe.length > 0)
-    problems.push(`AUTH_ALGORITHMS names ${unsafe.join(', ')}; take of ${SAFE_ALGORITHMS.join(', ')}.`);
-  const jwksUri = optional('AUTH_JWKS_URI');
-
-  const config: Config = {
+  const given = readSettings(SETTINGS, env);
+  return {
     cosmos: {
-      endpoint: url('COSMOS_ENDPOINT', text('COSMOS_ENDPOINT')),
-      database: text('COSMOS_DATABASE', 'tidemark'),
-      auth: auth === 'key' ? 'key' : 'identity',
+      endpoint: given.COSMOS_ENDPOINT,
+      database: given.COSMOS_DATABASE,
+      auth: given.COSMOS_AUTH,
     },
-    masterKey:
-      vault === null
-        ? { kind: 'setting', key: key ?? '' }
-        : {
-            kind: 'vault',
-            uri: url('KEY_VAULT_URI', vault),
-            secret: text('COSMOS_KEY_SECRET', 'cosmos-primary-key'),
-          },
+    masterKey: masterKeyOf(given),
     identity: {
-      issuer: url('AUTH_ISSUER', text('AUTH_ISSUER')),
-      audience: text('AUTH_AUDIENCE'),
-      algorithms,
-      jwksUri: jwksUri === null ? null : url('AUTH_JWKS_URI', jwksUri),
-      userClaim: text('AUTH_USER_CLAIM', 'sub'),
+      issuer: given.AUTH_ISSUER,
+      audience: given.AUTH_AUDIENCE,
+      algorithms: given.AUTH_ALGORITHMS,
+      jwksUri: given.AUTH_JWKS_URI,
+      userClaim: given.AUTH_USER_CLAIM,
     },
-    token: { lifetime: integer('TOKEN_LIFETIME_SECONDS', 3600, 600, 86_400) },
+    token: { isOffered: given.TOKEN_SERVICE === 'on', lifetime: given.TOKEN_LIFETIME_SECONDS },
     sync: {
-      epoch: text('SYNC_EPOCH', '1'),
-      retention: integer('SYNC_RETENTION_DAYS', 90, 2, 3650) * 86_400,
-      deadline: integer('SYNC_DEADLINE_SECONDS', 60, 1, 200) * 1000,
-      interval: integer('SYNC_INTERVAL_SECONDS', 300, 1, 86_400) * 1000,
+      epoch: given.SYNC_EPOCH,
+      retention: given.SYNC_RETENTION_DAYS * 86_400,
+      deadline: given.SYNC_DEADLINE_SECONDS * 1000,
+      interval: given.SYNC_INTERVAL_SECONDS * 1000,
     },
   };
-  if (problems.length > 0) throw new ConfigError(problems);
-  return config;
+}
+
+function masterKeyOf(given: Values<typeof SETTINGS>): Config['masterKey'] {
+  if (given.KEY_VAULT_URI !== null)
+    return { kind: 'vault', uri: given.KEY_VAULT_URI, secret: given.COSMOS_KEY_SECRET };
+  return given.COSMOS_KEY === null ? null : { kind: 'setting', key: given.COSMOS_KEY };
 }

@@ -2,6 +2,7 @@ import { DefaultAzureCredential } from '@azure/identity';
 import { toIdentity, type Identity } from './auth/identity.ts';
 import { createVerifier } from './auth/verify.ts';
 import { readConfig } from './config.ts';
+import { RequestError } from './errors.ts';
 import { DOCUMENTS } from './cosmos/containers.ts';
 import { openCosmos } from './cosmos/client.ts';
 import { createDocumentStore } from './cosmos/document-store.ts';
@@ -21,7 +22,7 @@ export interface Services {
   readonly authenticate: (authorization: string | null) => Promise<Identity>;
   /** @throws RequestError, Unavailable */
   readonly sync: (body: unknown, identity: Identity, log: (message: string) => void) => Promise<SyncResponse>;
-  /** @throws Unavailable */
+  /** @throws RequestError, Unavailable */
   readonly tokenFor: (identity: Identity) => Promise<TokenResponse>;
 }
 
@@ -42,8 +43,10 @@ export function createServices(
   const { endpoint, database } = config.cosmos;
 
   const credential = once(() => new DefaultAzureCredential());
+  // `readConfig` has seen to it that there is a key wherever something needs one.
+  const source = config.masterKey ?? { kind: 'setting', key: '' };
   const masterKey = createKeyProvider(
-    config.masterKey.kind === 'vault' ? { ...config.masterKey, credential: credential() } : config.masterKey,
+    source.kind === 'vault' ? { ...source, credential: credential() } : source,
     now,
   );
   let keyed: { readonly key: string; readonly client: ReturnType<typeof openCosmos> } | undefined;
@@ -87,7 +90,10 @@ export function createServices(
         onMalformed: (scope, id) =>
           log(`Skipped an item that is no document: ${scope} ${JSON.stringify(id)}`),
       }),
-    tokenFor: (identity) => broker.tokenFor(identity),
+    tokenFor: (identity) =>
+      config.token.isOffered
+        ? broker.tokenFor(identity)
+        : Promise.reject(new RequestError('token_service_off')),
   };
 }
 

@@ -84,6 +84,11 @@ export const ERRORS = {
     'The request holds more changes than the limit.',
     'Send the changes in several requests, in the order of their `seq`.',
   ),
+  token_service_off: request(
+    404,
+    'This deployment gives out no resource tokens.',
+    'Sync through the gateway: `POST /api/sync`.',
+  ),
   unknown_collection: request(
     400,
     'The collection is not configured on this service.',

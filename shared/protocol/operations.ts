@@ -71,6 +71,7 @@ export const OPERATIONS = {
       "It opens the caller's own partition and nothing else. GET and POST do the same; no body is read.",
     caller: 'user',
     answer: TokenResponse,
+    errors: ['token_service_off'],
   },
   Health: {
     path: 'health',

@@ -1,4 +1,11 @@
-import { ConfigError, readConfig } from '../../shared/config.ts';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { renderSettings } from '../../scripts/settings-doc.ts';
+import { ConfigError, readConfig, SETTINGS } from '../../shared/config.ts';
+import { findUnknownSettings } from '../../shared/settings/read.ts';
+import { integer, secret } from '../../shared/settings/setting.ts';
+
+const read = (path: string): string => readFileSync(join(process.cwd(), path), 'utf8');
 
 const GOOD = {
   COSMOS_ENDPOINT: 'https://account.documents.azure.com/',
@@ -26,13 +33,34 @@ describe('The settings', () => {
     });
   });
 
-  it('tell everything that is missing at once', () => {
-    expect(problemsOf({})).toEqual([
-      'Neither KEY_VAULT_URI nor COSMOS_KEY is set.',
-      'COSMOS_ENDPOINT is not set.',
-      'AUTH_ISSUER is not set.',
-      'AUTH_AUDIENCE is not set.',
+  it('tell everything that is wrong at once, each with what it means and an example', () => {
+    const problems = problemsOf({ TOKEN_LIFETIME_SECONDS: '1' });
+    expect(problems.map((problem) => problem.split(' ')[0])).toEqual([
+      'COSMOS_ENDPOINT',
+      'COSMOS_KEY',
+      'AUTH_ISSUER',
+      'AUTH_AUDIENCE',
+      'TOKEN_LIFETIME_SECONDS',
     ]);
+    expect(problems[2]).toBe(
+      'AUTH_ISSUER is not set. The identity provider: the `iss` of accepted tokens. ' +
+        'Its discovery document names the keys. For example https://login.microsoftonline.com/<tenant id>/v2.0',
+    );
+    expect(problems[4]).toBe(
+      'TOKEN_LIFETIME_SECONDS is not a whole number from 600 to 86,400, in seconds. Life of a resource token.',
+    );
+  });
+
+  it('ask for a master key where something needs one, and only there', () => {
+    const keyless = { ...GOOD, COSMOS_KEY: '' };
+    expect(problemsOf(keyless)).toEqual([expect.stringContaining('COSMOS_KEY is not set, and has to be')]);
+    expect(problemsOf({ ...keyless, TOKEN_SERVICE: 'off', COSMOS_AUTH: 'key' })).toHaveLength(1);
+    const vault = { KEY_VAULT_URI: 'https://vault.example' };
+    expect(problemsOf({ ...keyless, ...vault, COSMOS_AUTH: 'key' })).toEqual([]);
+    expect(readConfig({ ...keyless, TOKEN_SERVICE: 'off' })).toMatchObject({
+      masterKey: null,
+      token: { isOffered: false },
+    });
   });
 
   it('prefer the vault to a key', () => {
@@ -58,6 +86,8 @@ describe('The settings', () => {
     ['TOKEN_LIFETIME_SECONDS', '86401'],
     ['TOKEN_LIFETIME_SECONDS', 'long'],
     ['TOKEN_LIFETIME_SECONDS', '600.5'],
+    ['TOKEN_LIFETIME_SECONDS', '0x300'],
+    ['TOKEN_SERVICE', 'On'],
     ['SYNC_RETENTION_DAYS', '1'],
     ['SYNC_DEADLINE_SECONDS', '0'],
     ['SYNC_INTERVAL_SECONDS', '-1'],
@@ -67,9 +97,63 @@ describe('The settings', () => {
     expect(problems[0]).toContain(name);
   });
 
-  it('show no value in a problem: one of them is a key', () => {
-    expect(problemsOf({ ...GOOD, COSMOS_ENDPOINT: 'x', AUTH_ISSUER: 'y' }).join()).not.toContain(
-      GOOD.COSMOS_KEY,
+  it.each(Object.keys(SETTINGS))('never show a value in a problem: %s could be a key', (name) => {
+    const value = 'http://hush.example/ hush'; // Not even where it is refused.
+    expect(problemsOf({ ...GOOD, [name]: value }).join()).not.toContain('hush');
+  });
+
+  it('have defaults that they accept themselves', () => {
+    for (const [name, { need, parse }] of Object.entries(SETTINGS)) {
+      const isFit = !('default' in need) || parse(need.default) !== undefined;
+      expect({ name, isFit }).toEqual({ name, isFit: true });
+    }
+  });
+
+  it('are looked at nowhere but where the app is put together', () => {
+    const sources = ['functions', 'shared', 'client/src'].flatMap((folder) =>
+      readdirSync(join(process.cwd(), folder), { recursive: true, encoding: 'utf8' })
+        .filter((name) => name.endsWith('.ts'))
+        .map((name) => join(folder, name)),
     );
+    expect(sources.length).toBeGreaterThan(30);
+    const users = sources.filter((path) => read(path).includes('process.env'));
+    expect(users.filter((path) => !path.startsWith('functions/'))).toEqual([]);
+  });
+
+  it('that look like ours and are not are warned about', () => {
+    const env = { ...GOOD, COSMOS_URL: 'x', SYNC_RETENTION: '9', WEBSITE_AUTH_ENABLED: '1', PATH: '/bin' };
+    expect(findUnknownSettings(SETTINGS, env).map((warning) => warning.split(' ')[0])).toEqual([
+      'COSMOS_URL',
+      'SYNC_RETENTION',
+    ]);
+  });
+
+  it('are described by what they accept, and a secret never has a default', () => {
+    const table = renderSettings({
+      A: integer('A number.', { min: 1, max: 2000, unit: 'bytes' }, { default: '5' }),
+      B: secret('A key.', { optional: true }),
+    });
+    expect(table).toContain('| `A`     | whole number from 1 to 2,000, in bytes | `5`     | A number. |');
+    expect(table).toContain('| `B`     | secret                                 | none    | A key.    |');
+    const secrets = Object.values(SETTINGS).filter(({ isSecret }) => isSecret);
+    expect(secrets.filter(({ need }) => 'default' in need)).toEqual([]);
+  });
+});
+
+describe('local.settings.sample.json', () => {
+  const { Values: values } = JSON.parse(read('local.settings.sample.json')) as {
+    Values: Record<string, string>;
+  };
+  /** Read by the Functions host, under Core Tools. */
+  const HOST = ['FUNCTIONS_WORKER_RUNTIME', 'AzureWebJobsStorage'];
+
+  it('starts the app, once the key is entered', () => {
+    expect(problemsOf(values)).toEqual([]);
+  });
+
+  it('has no setting that nobody reads, and no key', () => {
+    const unread = Object.keys(values).filter((name) => !(name in SETTINGS) && !HOST.includes(name));
+    expect(unread).toEqual([]);
+    expect(values['COSMOS_KEY']).toMatch(/^<.*>$/);
   });
 });

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { readConfig } from '../../shared/config.ts';
+import { replaceGenerated } from '../../scripts/generated.ts';
+import { renderSettings } from '../../scripts/settings-doc.ts';
 
 const read = (path: string): string => readFileSync(join(process.cwd(), path), 'utf8');
 
@@ -45,45 +46,8 @@ describe('The pages of the documentation', () => {
 });
 
 describe('docs/operations.md', () => {
-  const page = read('docs/operations.md');
-  const rows = new Map(
-    [...page.matchAll(/^\| `([A-Z][A-Z_]+)`\s*\| ([^|]*)\|/gm)].map(([, name = '', fallback = '']) => [
-      name,
-      fallback.trim().replaceAll('`', ''),
-    ]),
-  );
-  /** Reads the settings and notes which ones were looked at. */
-  const asked = (settings: Record<string, string>): Set<string> => {
-    const names = new Set<string>();
-    const env = new Proxy(settings, {
-      get: (target, name) => {
-        names.add(String(name));
-        return Reflect.get(target, name) as unknown;
-      },
-    });
-    readConfig(env);
-    return names;
-  };
-  const required = {
-    COSMOS_ENDPOINT: 'http://127.0.0.1:8081/',
-    AUTH_ISSUER: 'http://127.0.0.1:7072',
-    AUTH_AUDIENCE: 'api://tidemark',
-    COSMOS_KEY: 'a2V5',
-  };
-
-  it('lists every setting that the app reads, and no other', () => {
-    const names = asked({ ...required, KEY_VAULT_URI: 'https://vault.example/' });
-    expect([...rows.keys()].sort()).toEqual([...names].sort());
-  });
-
-  it('names the defaults that the app takes', () => {
-    const defaults = Object.fromEntries(
-      [...rows].filter(([, fallback]) => !/^(required|none|found by discovery)$/.test(fallback)),
-    );
-    expect(Object.keys(defaults)).toHaveLength(10);
-    const spelledOut = { ...required, ...defaults };
-    expect(readConfig(spelledOut)).toEqual(readConfig(required));
-    const vault = { KEY_VAULT_URI: 'https://vault.example/' };
-    expect(readConfig({ ...spelledOut, ...vault })).toEqual(readConfig({ ...required, ...vault }));
+  it('has the table of settings that `npm run docs` makes of shared/config.ts', () => {
+    const page = read('docs/operations.md');
+    expect(replaceGenerated(page, 'settings', renderSettings())).toBe(page);
   });
 });
