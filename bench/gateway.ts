@@ -6,6 +6,7 @@ import { DOCUMENTS } from '../shared/cosmos/containers.ts';
 import { openCosmos } from '../shared/cosmos/client.ts';
 import { createDocumentStore } from '../shared/cosmos/document-store.ts';
 import { parseSyncConfig } from '../shared/sync/sync-config.ts';
+import { createRules } from '../shared/sync/rules.ts';
 import { sync } from '../shared/sync/sync.ts';
 
 const RECORDS = 4_950; // 50 batches of 99
@@ -77,6 +78,7 @@ export async function benchGateway(): Promise<Record<string, number>> {
       },
       {
         store,
+        rules: createRules(config, null),
         settings: { config, epoch: '1', retention: 7_776_000, deadline: 60_000, interval: 300_000 },
         now: Date.now,
         onMalformed: () => undefined,

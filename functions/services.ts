@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { createServices, type Services } from '../shared/services.ts';
-import syncConfig from '../sync.config.json' with { type: 'json' };
 
 let services: Services | undefined;
 
-/** The app's services, put together once from the settings of this process. */
-export const appServices = (): Services => (services ??= createServices(process.env, syncConfig));
+/** The app's services, put together once from the settings of this process and the `sync.config.json` beside the app. */
+export const appServices = (): Services =>
+  (services ??= createServices(process.env, readFileSync(join(__dirname, 'sync.config.json'), 'utf8')));

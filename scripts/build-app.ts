@@ -30,7 +30,9 @@ export async function buildApp(root: string): Promise<number> {
     external: ['@azure/functions-core'],
     logLevel: 'warning',
   });
-  await writeFile(join(out, 'host.json'), await readFile(join(root, 'host.json')));
+  for (const name of ['host.json', 'sync.config.json']) {
+    await writeFile(join(out, name), await readFile(join(root, name)));
+  }
   await writeFile(
     join(out, 'package.json'),
     `${JSON.stringify({ name: 'tidemark-app', private: true, type: 'commonjs', main: 'main.cjs' }, null, 2)}\n`,

@@ -9,7 +9,8 @@ import { createDocumentStore } from './cosmos/document-store.ts';
 import { createPermissionStore } from './cosmos/permission-store.ts';
 import type { EdgeSettings } from './http/edge.ts';
 import type { SyncResponse, TokenResponse } from './protocol/index.ts';
-import { parseSyncConfig, tokenMode, type SyncConfig } from './sync/sync-config.ts';
+import { createRules } from './sync/rules.ts';
+import { readSyncConfig, tokenMode, type SyncConfig } from './sync/sync-config.ts';
 import { sync } from './sync/sync.ts';
 import { createBroker } from './tokens/broker.ts';
 import { createKeyProvider } from './tokens/key-provider.ts';
@@ -30,16 +31,16 @@ export interface Services {
  * Puts the app together from its settings. Nothing is connected here: clients are opened with the first request.
  *
  * @param env the settings
- * @param syncConfigFile the content of sync.config.json
- * @throws ConfigError, Error for a wrong sync.config.json
+ * @param syncConfigText what stands in sync.config.json
+ * @throws ConfigError, SyncConfigError
  */
 export function createServices(
   env: Readonly<Record<string, string | undefined>>,
-  syncConfigFile: unknown,
+  syncConfigText: string,
   now: () => number = Date.now,
 ): Services {
   const config = readConfig(env);
-  const syncConfig = parseSyncConfig(syncConfigFile);
+  const syncConfig = readSyncConfig(syncConfigText);
   const { endpoint, database } = config.cosmos;
 
   const credential = once(() => new DefaultAzureCredential());
@@ -76,6 +77,7 @@ export function createServices(
   const verify = createVerifier(config.identity, now);
   const { sharedScopes, roles } = syncConfig;
   const claims = { userClaim: config.identity.userClaim, sharedScopes, roles };
+  const rules = createRules(syncConfig, null);
   const settings = { ...config.sync, config: syncConfig };
 
   return {
@@ -85,6 +87,7 @@ export function createServices(
     sync: (body, identity, log) =>
       sync(body, identity, {
         store,
+        rules,
         settings,
         now,
         onMalformed: (scope, id) =>

@@ -1,6 +1,8 @@
 import { sameJson, type JsonObject } from './json.ts';
 import { mergePatch } from './merge-patch.ts';
+import { keepGuarded, mergeDocuments, mergePatchInto } from './merge.ts';
 import { GATEWAY_DEVICE, compareWrites, type Writer } from './order.ts';
+import { LAST_WRITE_WINS, guardsFields, uniformRule, type FieldRule, type Strategy } from './strategy.ts';
 import type { Base } from './version.ts';
 
 /** A document as the store holds it, or as a client's base says it does. */
@@ -21,6 +23,8 @@ export type DocumentState = { readonly kind: 'absent' } | Held;
 export interface Incoming {
   readonly type: 'upsert' | 'patch' | 'delete';
   readonly base: Base;
+  /** The content the edit was made on, as the client tells it; null: not told. Merges are three-way with it. */
+  readonly baseContent: JsonObject | null;
   /** Milliseconds since the epoch, never later than the gateway's own clock. */
   readonly time: number;
   readonly writer: Writer;
@@ -32,66 +36,95 @@ export interface Incoming {
 export interface Earlier {
   /** What the user had before the eyes after them: it stands in for the base where the document is gone. */
   readonly left: 'live' | 'nothing';
-  /** Does the store still hold what they wrote? Then this change follows it. */
+  /** Does the store still hold what they wrote, and nothing but that? Then this change follows it. */
   readonly holds: boolean;
+  /** The content that the last of them sent, which this change was made on; null: a patch or a delete. */
+  readonly content: JsonObject | null;
 }
 
-/** Content that lost against a concurrent write; it goes to the conflict log. */
-export interface Loser {
+/** One of the two versions that met. */
+export interface ConflictSide {
   readonly side: 'stored' | 'incoming';
-  readonly deleted: boolean;
+  /** How it is put back: a patch holds only what it touches. */
+  readonly type: 'upsert' | 'patch' | 'delete';
   readonly data: JsonObject | null;
   readonly stamp: number;
   readonly writer: Writer | null;
 }
 
-interface Accepted {
-  readonly outcome: 'applied' | 'merged';
-  /** Null: there is nothing to write. */
-  readonly write: Held | null;
-  readonly loser: Loser | null;
+/** Content that lost against a concurrent write; it goes to the conflict log. */
+export interface Conflict {
+  readonly lost: ConflictSide;
+  readonly kept: ConflictSide;
+  /** Did the other side lose something too? A merge takes some from each. */
+  readonly bothLost: boolean;
 }
 
-export type Decision =
-  Accepted | { readonly outcome: 'skipped'; readonly write: null; readonly loser: Loser };
+export interface Decision {
+  readonly outcome: 'applied' | 'merged' | 'skipped';
+  /** Null: there is nothing to write. */
+  readonly write: Held | null;
+  readonly conflict: Conflict | null;
+}
 
 /**
- * Decides what becomes of one change, under last-write-wins.
+ * Decides what becomes of one change.
  *
  * 1. The base is what is stored: sequential, accepted, whatever the clocks say.
  * 2. What is stored is this writer's previous change of the same request: sequential.
- * 3. Otherwise concurrent: the later time wins, then the writer; the loser goes to the conflict log.
+ * 3. Otherwise concurrent: the strategy of the collection decides, and what loses goes to the conflict log. A client
+ *    that states no base goes by time, whatever the strategy.
  *
  * A document that is not there was deleted, and its tombstone has expired: only an edit made on nothing, on a
- * tombstone, or by a client that states no base creates it. A patch never creates and never undeletes.
+ * tombstone, or by a client that states no base creates it. A patch never creates and never undeletes. Deletes are
+ * settled as wholes: against a delete, or for one, the side with priority wins, and under `field_level_merge` the later.
  */
-export function decide(current: DocumentState, change: Incoming, earlier: Earlier | null = null): Decision {
+export function decide(
+  current: DocumentState,
+  change: Incoming,
+  earlier: Earlier | null = null,
+  strategy: Strategy = LAST_WRITE_WINS,
+): Decision {
   if (current.kind !== 'live' && change.type === 'delete')
-    return { outcome: 'applied', write: null, loser: null };
-  if (current.kind !== 'live' && change.type === 'patch') return skip(change);
+    return { outcome: 'applied', write: null, conflict: null };
   if (current.kind === 'absent') {
-    return mayCreate(change.base, earlier) ? accept(current, change) : skip(change);
+    return change.type !== 'patch' && mayCreate(change.base, earlier)
+      ? accept(null, change, strategy)
+      : skip(null, change);
   }
+  if (current.kind === 'tombstone' && change.type === 'patch') return skip(current, change);
   const sequential =
     earlier?.holds === true || (change.base.kind === 'version' && change.base.etag === current.etag);
-  if (sequential) return accept(current, change);
-  if (compareTo(current, change) <= 0) return skip(change);
+  if (sequential) return accept(current, change, strategy);
+  const newer = compareTo(current, change) > 0;
   // A client that states no base claims nothing about what it replaces: what is older is simply replaced.
-  const loser = change.base.kind === 'unstated' ? null : lost(current);
-  return { ...accept(current, change, loser), ...(change.type === 'patch' ? { outcome: 'merged' } : {}) };
+  if (change.base.kind === 'unstated')
+    return newer ? beside(accept(current, change, strategy), change) : skip(current, change);
+  const rule = mergeRule(strategy);
+  if (rule !== null && current.kind === 'live' && change.type !== 'delete') {
+    return merge(current, change, earlier?.content ?? change.baseContent, newer, rule);
+  }
+  if (!incomingWins(strategy, newer)) return skip(current, change);
+  const conflict = { lost: sideOf(current), kept: sideOf(change), bothLost: false };
+  return { ...beside(accept(current, change, strategy), change), conflict };
 }
 
 /**
  * Is the change, sent without a number by a client that goes by time alone, the very one that is stored? Such a repeat
  * is harmless, and is answered as one. Another edit of the same millisecond is none.
  */
-export const isRepeat = (current: DocumentState, change: Incoming): boolean =>
-  current.kind !== 'absent' &&
-  change.base.kind === 'unstated' &&
-  change.writer.seq === null &&
-  compareTo(current, change) === 0 &&
-  (change.type === 'delete') === (current.kind === 'tombstone') &&
-  sameJson(current.data, change.type === 'patch' ? mergePatch(current.data, change.data ?? {}) : change.data);
+export function isRepeat(
+  current: DocumentState,
+  change: Incoming,
+  strategy: Strategy = LAST_WRITE_WINS,
+): boolean {
+  if (current.kind === 'absent' || change.base.kind !== 'unstated' || change.writer.seq !== null)
+    return false;
+  if (compareTo(current, change) !== 0) return false;
+  if (change.type === 'delete' || current.kind === 'tombstone')
+    return change.type === 'delete' && current.kind === 'tombstone';
+  return sameJson(current.data, contentOf(current.data, change, strategy));
+}
 
 /** Positive where the change comes after what is stored; what nobody is known to have written comes first. */
 const compareTo = ({ stamp, writer }: Held, change: Incoming): number =>
@@ -102,37 +135,133 @@ function mayCreate(base: Base, earlier: Earlier | null): boolean {
   return base.kind === 'nothing' || base.kind === 'unstated' || (base.kind === 'version' && !base.live);
 }
 
-function accept(current: DocumentState, change: Incoming, loser: Loser | null = null): Accepted {
-  const { type, time, writer, data } = change;
-  const stamp = current.kind === 'absent' ? time : Math.max(time, current.stamp + 1);
-  const write = ((): Held => {
-    const written = { etag: null, stamp, writer };
-    if (type === 'delete') return { ...written, kind: 'tombstone', data: null };
-    if (type === 'upsert') return { ...written, kind: 'live', data: data ?? {} };
-    const target = current.kind === 'live' ? current.data : null;
-    // A patch beside another's edit makes a document that is nobody's own words.
-    const author = loser === null ? writer : { ...writer, deviceId: GATEWAY_DEVICE };
-    return { ...written, writer: author, kind: 'live', data: mergePatch(target, data ?? {}) };
-  })();
-  return { outcome: 'applied', write, loser };
+/** Who wins where versions are settled as wholes. */
+function incomingWins(strategy: Strategy, newer: boolean): boolean {
+  switch (strategy.name) {
+    case 'last_write_wins':
+    case 'field_level_merge':
+      return newer;
+    case 'server_wins':
+    case 'merge_with_server_priority':
+      return false;
+    case 'client_wins':
+    case 'merge_with_client_priority':
+      return true;
+  }
 }
 
-const skip = (change: Incoming): Decision => ({
+const STORED_FIRST = uniformRule('stored');
+const INCOMING_FIRST = uniformRule('client');
+
+/** How fields are settled; null where the strategy settles versions as wholes. */
+function mergeRule(strategy: Strategy): FieldRule | null {
+  switch (strategy.name) {
+    case 'merge_with_server_priority':
+      return STORED_FIRST;
+    case 'merge_with_client_priority':
+      return INCOMING_FIRST;
+    case 'field_level_merge':
+      return strategy.root;
+    default:
+      return null;
+  }
+}
+
+/** What the document holds after the change, were it alone: a client does not write what is the server's. */
+function contentOf(stored: JsonObject | null, { type, data }: Incoming, strategy: Strategy): JsonObject {
+  const content = type === 'patch' ? mergePatch(stored, data ?? {}) : (data ?? {});
+  return strategy.name === 'field_level_merge' ? keepGuarded(content, stored, strategy.root) : content;
+}
+
+/** @param current null where there is no document */
+function accept(current: Held | null, change: Incoming, strategy: Strategy): Decision {
+  const { type, time, writer, data } = change;
+  const stamp = current === null ? time : Math.max(time, current.stamp + 1);
+  if (type === 'delete') {
+    return {
+      outcome: 'applied',
+      write: { kind: 'tombstone', etag: null, stamp, writer, data: null },
+      conflict: null,
+    };
+  }
+  const stored = current?.kind === 'live' ? current.data : null;
+  const content = contentOf(stored, change, strategy);
+  const asSent = type === 'patch' || !guardsFields(strategy) || sameJson(content, data);
+  return {
+    outcome: asSent ? 'applied' : 'merged',
+    write: { kind: 'live', etag: null, stamp, writer: asSent ? writer : mergedBy(change), data: content },
+    conflict: null,
+  };
+}
+
+/** A patch beside another's edit makes a document that is nobody's own words. */
+function beside(decision: Decision, change: Incoming): Decision {
+  if (change.type !== 'patch' || decision.write === null) return decision;
+  return { ...decision, outcome: 'merged', write: { ...decision.write, writer: mergedBy(change) } };
+}
+
+/** Two versions become one, field by field. */
+function merge(
+  current: Held,
+  change: Incoming,
+  base: JsonObject | null,
+  newer: boolean,
+  rule: FieldRule,
+): Decision {
+  const stored = current.data ?? {};
+  const sent = change.data ?? {};
+  const combine = change.type === 'patch' ? mergePatchInto : mergeDocuments;
+  const { data, lost } = combine(sent, { stored, base, rule, newer });
+  const result = keepGuarded(data, stored, rule);
+  const conflict =
+    lost.stored || lost.incoming
+      ? {
+          lost: lost.stored ? sideOf(current) : sideOf(change),
+          kept: lost.stored ? sideOf(change) : sideOf(current),
+          bothLost: lost.stored && lost.incoming,
+        }
+      : null;
+  const asSent = change.type === 'upsert' && sameJson(result, sent);
+  if (sameJson(result, stored)) {
+    // Both sides say the same: what is stored is what was sent, and there is nothing to write.
+    const agreed = asSent || (change.type === 'patch' && !lost.incoming);
+    return { outcome: agreed ? 'applied' : 'skipped', write: null, conflict };
+  }
+  const writer = asSent ? change.writer : mergedBy(change);
+  const stamp = Math.max(change.time, current.stamp + 1);
+  return {
+    outcome: asSent ? 'applied' : 'merged',
+    write: { kind: 'live', etag: null, stamp, writer, data: result },
+    conflict,
+  };
+}
+
+/** The gateway wrote it; but a client that goes by time alone knows its repeat by the writer. */
+const mergedBy = ({ base, writer }: Incoming): Writer =>
+  base.kind === 'unstated' ? writer : { ...writer, deviceId: GATEWAY_DEVICE };
+
+/** @param current null where there is nothing, or nothing any more */
+const skip = (current: Held | null, change: Incoming): Decision => ({
   outcome: 'skipped',
   write: null,
-  loser: {
-    side: 'incoming',
-    deleted: change.type === 'delete',
-    data: change.data,
-    stamp: change.time,
-    writer: change.writer,
-  },
+  conflict: { lost: sideOf(change), kept: current === null ? NOTHING : sideOf(current), bothLost: false },
 });
 
-const lost = (current: Held): Loser => ({
-  side: 'stored',
-  deleted: current.kind === 'tombstone',
-  data: current.data,
-  stamp: current.stamp,
-  writer: current.writer,
-});
+const NOTHING: ConflictSide = { side: 'stored', type: 'delete', data: null, stamp: 0, writer: null };
+
+const sideOf = (version: Held | Incoming): ConflictSide =>
+  'kind' in version
+    ? {
+        side: 'stored',
+        type: version.kind === 'tombstone' ? 'delete' : 'upsert',
+        data: version.data,
+        stamp: version.stamp,
+        writer: version.writer,
+      }
+    : {
+        side: 'incoming',
+        type: version.type,
+        data: version.data,
+        stamp: version.time,
+        writer: version.writer,
+      };

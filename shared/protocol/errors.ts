@@ -18,8 +18,8 @@ interface ErrorEntry {
 
 const request = (status: number, title: string, remedy: string, retryable = false) =>
   ({ where: 'request', status, title, retryable, remedy }) satisfies ErrorEntry;
-const change = (title: string, remedy: string) =>
-  ({ where: 'change', title, retryable: false, remedy }) satisfies ErrorEntry;
+const change = (title: string, remedy: string, retryable = false) =>
+  ({ where: 'change', title, retryable, remedy }) satisfies ErrorEntry;
 
 export const ERRORS = {
   // Who is calling
@@ -94,6 +94,11 @@ export const ERRORS = {
     'The collection is not configured on this service.',
     'Ask for collections of sync.config.json only.',
   ),
+  too_many_scopes: request(
+    400,
+    'The request is about more scopes than the limit.',
+    'Name some of them in `scopes`, and the others in the next requests.',
+  ),
   stream_out_of_order: request(
     400,
     'The `seq` numbers of a scope do not rise, or start at or below the one named in `streams`.',
@@ -135,6 +140,10 @@ export const ERRORS = {
     'The token does not grant this scope.',
     'Set the edit aside: the user may not write there.',
   ),
+  read_only: change(
+    'The token grants this scope for reading only.',
+    'Set the edit aside: the user may not write there.',
+  ),
   collection_out_of_scope: change(
     'The collection does not live in scopes of this kind.',
     'Send it with a scope of the kind that the collection is configured for.',
@@ -153,9 +162,30 @@ export const ERRORS = {
     'The document holds a number beyond the range of a 64-bit float.',
     'Send such numbers as text.',
   ),
-  transaction_unsupported: change(
-    'Changes with a `transaction` are not taken by this version of the service.',
-    'Send the changes one by one.',
+  transaction_split: change(
+    'The changes of a transaction are not one after the other in one scope.',
+    'Send the changes of a transaction in one request, in one scope, with nothing between them.',
+  ),
+  transaction_too_large: change(
+    'The transaction does not fit into one batch of Cosmos DB: 99 writes with their records, 2 MB.',
+    'Send fewer changes in one transaction: 49 always fit by count, 33 where deletes are audited.',
+  ),
+  transaction_rejected: change(
+    'Another change of the transaction was refused, or lost against a concurrent write; `culprit` names it.',
+    'Correct that change, or make the edits again on the current documents.',
+  ),
+  schema_violation: change(
+    'The document does not fit the JSON Schema of its collection.',
+    'Correct the part that `pointer` names; `rule` is the keyword of the schema.',
+  ),
+  rule_violation: change(
+    'The document breaks a rule of the application.',
+    'Correct the part that `pointer` names; `rule` names the rule.',
+  ),
+  rules_unavailable: change(
+    'The rules of the application could not be asked about the document, or took too long.',
+    'Send it again later, as a new change.',
+    true,
   ),
   dependency: change(
     'An earlier change of the same document in this request was rejected, and this patch builds on it.',

@@ -60,6 +60,7 @@ export const OPERATIONS = {
       'user_mismatch',
       'unknown_collection',
       'too_many_changes',
+      'too_many_scopes',
       'stream_out_of_order',
     ],
   },

@@ -61,6 +61,7 @@ export const SyncEnvelope = Type.Object(
     deviceId: Type.String({ pattern: DEVICE_ID_PATTERN }),
     clientTime: Type.Optional(DateTime),
     collections: Type.Optional(Type.Array(Collection, { maxItems: 100, uniqueItems: true })),
+    scopes: Type.Optional(Type.Array(Scope, { maxItems: 1000, uniqueItems: true })),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
     checkpoints: Type.Optional(
       Type.Record(Type.String({ pattern: SCOPE_PATTERN }), Type.String({ maxLength: 16_384 }), strict),
@@ -104,6 +105,10 @@ export const ChangeError = Type.Object({
   message: Type.String(),
   retryable: Type.Boolean(),
   pointer: Type.Optional(Type.String({ description: 'JSON Pointer into the change.' })),
+  rule: Type.Optional(Type.String({ description: 'The rule that the document breaks.' })),
+  culprit: Type.Optional(
+    Type.String({ description: 'The change of the transaction for which all of them are refused.' }),
+  ),
 });
 export type ChangeError = Static<typeof ChangeError>;
 

@@ -1,15 +1,19 @@
-import type { JsonObject, Loser } from '../conflict/index.ts';
+import type { Conflict, ConflictSide, JsonObject } from '../conflict/index.ts';
 import type { Outcome } from '../protocol/index.ts';
 import { formatDateTime } from './clock.ts';
 import { SYSTEM_PREFIX, type Address } from './stored.ts';
 import type { Item } from './store.ts';
 
-/** Cosmos DB takes 2 MB in a batch, which two large documents nearly fill: a larger base is left out of the record. */
-export const MAX_BASE_BYTES = 100_000;
+/** Cosmos DB takes 2 MB in a batch, which two large documents nearly fill: larger content beside the loser is left out. */
+const MAX_BESIDE_BYTES = 100_000;
+
+/** Does content of this size go into a record beside the side that lost? */
+export const fits = (bytes: number): boolean => bytes <= MAX_BESIDE_BYTES;
 
 /**
- * The losing side of a conflict, kept for people: in the same batch as the write it tells of, so there is exactly one,
- * whatever crashes.
+ * The two sides of a conflict, kept for people: in the same batch as the write it tells of, so there is exactly one,
+ * whatever crashes. What lost is kept whole. The other side and the base are kept where they are small; a merge of
+ * which both sides lost something keeps both whole.
  *
  * @param conflict.recordId names the change the record tells of
  */
@@ -18,15 +22,15 @@ export function conflictRecord(conflict: {
   readonly recordId: string;
   readonly strategy: string;
   readonly outcome: Outcome;
-  readonly loser: Loser;
+  readonly conflict: Conflict;
   readonly base: JsonObject | undefined;
   readonly userId: string;
   readonly deviceId: string;
   readonly now: number;
   readonly retention: number;
 }): Item & JsonObject {
-  const { address, recordId, strategy, outcome, loser, base, userId, deviceId, now, retention } = conflict;
-  const baseFits = base !== undefined && Buffer.byteLength(JSON.stringify(base)) <= MAX_BASE_BYTES;
+  const { address, recordId, strategy, outcome, base, userId, deviceId, now, retention } = conflict;
+  const { lost, kept, bothLost } = conflict.conflict;
   return {
     id: `${SYSTEM_PREFIX}conflict:${recordId}`,
     scope: address.scope,
@@ -34,19 +38,30 @@ export function conflictRecord(conflict: {
     documentId: address.documentId,
     strategy,
     outcome,
-    lost: {
-      side: loser.side,
-      deleted: loser.deleted,
-      data: loser.data,
-      lastModified: formatDateTime(loser.stamp),
-      userId: loser.writer?.userId ?? null,
-      deviceId: loser.writer?.deviceId ?? null,
-      seq: loser.writer?.seq ?? null,
-    },
-    ...(baseFits ? { base } : {}),
+    lost: toSide(lost, lost.data),
+    kept: toSide(kept, bothLost ? kept.data : ifSmall(kept.data)),
+    bothLost,
+    ...(base !== undefined && isSmall(base) ? { base } : {}),
     userId,
     deviceId,
     at: formatDateTime(now),
     ttl: retention,
   };
 }
+
+/** @param data null where it is left out, or there is none */
+const toSide = ({ side, type, stamp, writer }: ConflictSide, data: JsonObject | null): JsonObject => ({
+  side,
+  type,
+  deleted: type === 'delete',
+  data,
+  lastModified: formatDateTime(stamp),
+  userId: writer?.userId ?? null,
+  deviceId: writer?.deviceId ?? null,
+  seq: writer?.seq ?? null,
+});
+
+const isSmall = (content: JsonObject): boolean => fits(Buffer.byteLength(JSON.stringify(content)));
+
+const ifSmall = (content: JsonObject | null): JsonObject | null =>
+  content !== null && isSmall(content) ? content : null;

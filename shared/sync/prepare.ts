@@ -1,4 +1,4 @@
-import { isJsonObject, parseBase, type Incoming, type JsonObject } from '../conflict/index.ts';
+import { isJsonObject, parseBase, type Incoming, type JsonObject, type Strategy } from '../conflict/index.ts';
 import {
   CHANGE_ID_PATTERN,
   CHANGE_SCHEMAS,
@@ -11,6 +11,7 @@ import {
   type ChangeType,
   type StreamPosition,
 } from '../protocol/index.ts';
+import type { Role } from '../auth/identity.ts';
 import { compileSchema, type SchemaFault } from '../validation/validator.ts';
 import { correctTime, parseDateTime } from './clock.ts';
 import { inspectContent } from './inspect.ts';
@@ -27,12 +28,15 @@ interface Common {
   readonly changeId: string | null;
   /** Its place in the stream of the writer; null for a change without a number. */
   readonly position: StreamPosition | null;
+  /** Changes of one transaction are taken in together, or none of them. */
+  readonly transaction: string | null;
 }
 
 export interface PreparedChange extends Common {
   readonly rejection: null;
   readonly address: Address;
   readonly incoming: Incoming;
+  readonly strategy: Strategy;
   readonly base: JsonObject | undefined;
   /** Bytes of the content as JSON in UTF-8. */
   readonly bytes: number;
@@ -53,7 +57,8 @@ export interface PrepareContext {
   readonly userId: string;
   readonly deviceId: string;
   readonly ownScope: string;
-  readonly mayWrite: (scope: string) => boolean;
+  /** What the caller's role is in a scope; null: none. */
+  readonly roleIn: (scope: string) => Role | null;
   /** Milliseconds since the epoch. */
   readonly clientTime: number | null;
   readonly now: number;
@@ -99,14 +104,14 @@ export function prepareChange(raw: unknown, index: number, context: PrepareConte
   const collection = context.config.collections.get(change.collection);
   if (collection === undefined) return refuse(changeError('collection_unknown', '/collection'));
   // No ledger speaks of it: what stands in that scope is not for this caller to touch.
-  if (!context.mayWrite(scope)) return refuse(changeError('scope_forbidden', '/scope'));
+  const role = context.roleIn(scope);
+  if (role === null) return refuse(changeError('scope_forbidden', '/scope'));
+  if (role === 'reader') return refuse(changeError('read_only', '/scope'));
   if (collection.scope !== scopeKind(scope))
     return refuse(changeError('collection_out_of_scope', '/collection'));
   const address = { scope, collection: change.collection, documentId: change.documentId };
   const time = parseDateTime(change.lastModified);
   if (time === null) return refuse(changeError('invalid_date', '/lastModified'), address);
-  if (change.transaction !== undefined)
-    return refuse(changeError('transaction_unsupported', '/transaction'), address);
 
   const data = change.type === 'delete' ? null : change.data;
   for (const [name, content] of [
@@ -117,7 +122,7 @@ export function prepareChange(raw: unknown, index: number, context: PrepareConte
     if (bad !== null) return refuse(changeError(bad.code, `/${name}${bad.pointer}`), address);
   }
   const bytes = sizeOf(data);
-  const { maxDocumentBytes } = context.config.limits;
+  const { maxDocumentBytes } = collection;
   if (Math.max(bytes, sizeOf(change.base)) > maxDocumentBytes) {
     return refuse(changeError('document_too_large', bytes > maxDocumentBytes ? '/data' : '/base'), address);
   }
@@ -131,9 +136,11 @@ export function prepareChange(raw: unknown, index: number, context: PrepareConte
     bytes,
     maxBytes: maxDocumentBytes,
     audited: collection.audited,
+    strategy: collection.strategy,
     incoming: {
       type: change.type,
       base: parseBase(change.baseVersion),
+      baseContent: change.base ?? null,
       // A change without a number is compared by the time it was sent with, so that a repeat meets itself.
       time: correctTime(time, numbered ? context.clientTime : null, context.now),
       writer: { userId: context.userId, deviceId: context.deviceId, seq: change.seq ?? null },
@@ -147,8 +154,10 @@ const sizeOf = (content: unknown): number =>
 
 /** What can be said of a change before it is known to be valid: enough to answer it and to keep its place. */
 function identify(raw: unknown, index: number, ownScope: string): Common {
-  if (!isJsonObject(raw)) return { index, scope: ownScope, changeId: null, position: null };
-  const { changeId, seq, scope } = raw;
+  if (!isJsonObject(raw)) {
+    return { index, scope: ownScope, changeId: null, position: null, transaction: null };
+  }
+  const { changeId, seq, scope, transaction } = raw;
   const id = typeof changeId === 'string' && CHANGE_ID.test(changeId) ? changeId : null;
   const counted = typeof seq === 'number' && Number.isSafeInteger(seq) && seq >= 1;
   return {
@@ -156,6 +165,7 @@ function identify(raw: unknown, index: number, ownScope: string): Common {
     scope: typeof scope === 'string' ? scope : ownScope,
     changeId: id,
     position: id !== null && counted ? { seq, changeId: id } : null,
+    transaction: typeof transaction === 'string' ? transaction : null,
   };
 }
 

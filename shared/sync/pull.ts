@@ -46,6 +46,8 @@ export interface Pulled {
 }
 
 const MAX_PAGE = 1000;
+/** Taken for the size of a document while nobody knows, in bytes. */
+const EXPECTED_SIZE = 16_000;
 
 /**
  * Reads the delta of a scope from its change feed. The position is the feed's own continuation, never a clock, so
@@ -108,9 +110,11 @@ async function readPass(
   const { documents } = delta;
   const wanted = new Set(pass.collections);
   let { continuation } = pass;
-  let size = Math.min(limit, MAX_PAGE);
-  while (documents.length < limit && delta.bytes < maxBytes && now() < deadline) {
-    const page = await store.changes(continuation, size);
+  let unwanted = 1;
+  while (maxBytes > 0 && now() < deadline) {
+    const size = pageSize(delta, limit, maxBytes);
+    if (size <= 0) break;
+    const page = await store.changes(continuation, Math.min(size * unwanted, MAX_PAGE));
     if (page === null) return null;
     continuation = page.continuation;
     if (page.drained) return { pass: { ...pass, continuation, drained: now() }, ended: true };
@@ -126,7 +130,14 @@ async function readPass(
       }
     }
     // Pages full of what this client does not want are walked faster.
-    if (documents.length === before) size = Math.min(size * 4, MAX_PAGE);
+    unwanted = documents.length === before ? unwanted * 4 : 1;
   }
   return { pass: { ...pass, continuation }, ended: false };
+}
+
+/** As many documents as still fit, going by the size of those that came; the first page is asked for in any case. */
+function pageSize({ documents, bytes }: Delta, limit: number, maxBytes: number): number {
+  const left = limit - documents.length;
+  if (documents.length === 0) return Math.min(left, Math.max(1, Math.floor(maxBytes / EXPECTED_SIZE)));
+  return Math.min(left, Math.floor(((maxBytes - bytes) * documents.length) / Math.max(1, bytes)));
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { isJsonObject, parseVersion, type DocumentState } from '../conflict/index.ts';
+import { isJsonObject, parseVersion, type DocumentState, type JsonObject } from '../conflict/index.ts';
 import { Unavailable } from '../errors.ts';
 import {
   itemId,
+  type ChangeError,
   type ChangeResult,
   type Outcome,
   type RemoteDocument,
@@ -12,7 +13,8 @@ import { conflictRecord } from './conflict-record.ts';
 import { deletionRecord } from './deletion-record.ts';
 import { ledgerId, letter, outcomeAt, parseLedger, samePosition, type Ledger } from './ledger.ts';
 import { planRun, type Entry, type Mark, type Run, type RunLimits } from './plan-run.ts';
-import { changeError, type Prepared } from './prepare.ts';
+import { changeError, type Prepared, type PreparedChange } from './prepare.ts';
+import type { Rules } from './rules.ts';
 import { parseStored, toHeld, toRemote, toStored, type Address } from './stored.ts';
 import type { ScopeStore, Write } from './store.ts';
 
@@ -21,7 +23,8 @@ export interface PushContext {
   readonly scope: string;
   readonly userId: string;
   readonly deviceId: string;
-  readonly strategy: string;
+  /** The application's rules for content that a patch or a merge made. */
+  readonly rules: Rules;
   readonly now: () => number;
   /** Milliseconds since the epoch, by `now`: nothing is written after it. */
   readonly deadline: number;
@@ -86,7 +89,9 @@ export async function push(
   const written = new Set<string>();
   const states = new Map<string, DocumentState>();
   const marks = new Map<string, Mark>();
-  const failed = new Set<string>();
+  let failed = new Set<string>();
+  const oversized = new Set<number>();
+  const verdicts = new Map<string, ChangeError | null>();
   const tries = new Map<string, number>();
   const awaitingDocument: { item: Prepared; outcome: Outcome | null }[] = [];
   let rejected = new Set<string>();
@@ -106,19 +111,28 @@ export async function push(
   );
 
   while (at < items.length) {
-    const run = planRun(items, at, { states, marks, failed, rejected }, limits, now());
+    const run = planRun(items, at, { states, marks, failed, rejected, oversized, judge }, limits, now());
     if (run.kind === 'read') {
       await readWindow(documentIds(items.slice(at)).slice(0, READ_CHUNK));
+      continue;
+    }
+    if (run.kind === 'judge') {
+      const { change, content } = run;
+      verdicts.set(verdictKey(change, content), await context.rules.check(change, content));
       continue;
     }
     const { writes, about, moves } = toWrites(run);
     if (writes.length > 0) {
       const result = await write(writes);
       if (result.kind === 'too-large') {
-        // Sizes are estimated. A run of one change that still does not fit never will.
-        const [only] = run.entries;
-        if (run.entries.length === 1 && only?.id != null) failed.add(only.id);
-        limits = { ...limits, changes: Math.ceil(run.entries.length / 2) };
+        // Sizes are estimated. A change, or a transaction, that still does not fit alone never will.
+        const [first] = run.entries;
+        const alone =
+          run.entries.length === 1 ||
+          (first?.item.transaction != null &&
+            run.entries.every(({ item }) => item.transaction === first.item.transaction));
+        if (alone) for (const { item } of run.entries) oversized.add(item.index);
+        else limits = { ...limits, changes: Math.ceil(run.entries.length / 2) };
         continue;
       }
       if (result.kind === 'refused') {
@@ -155,7 +169,7 @@ export async function push(
     });
     /** The document, or ledger, that each write is about. */
     const about = [...run.writes.keys()];
-    for (const { item, id, loser, erased, outcome } of run.entries) {
+    for (const { item, id, conflict, erased, outcome } of run.entries) {
       if (id === null || item.rejection !== null) continue;
       const common = {
         address: item.address,
@@ -165,8 +179,9 @@ export async function push(
         now: now(),
         retention: context.retention,
       };
+      const strategy = item.strategy.name;
       const records = [
-        loser && conflictRecord({ ...common, strategy: context.strategy, outcome, loser, base: item.base }),
+        conflict && conflictRecord({ ...common, strategy, outcome, conflict, base: item.base }),
         erased && deletionRecord({ ...common, data: erased }),
       ];
       for (const record of records) {
@@ -204,10 +219,11 @@ export async function push(
       const etag = state === undefined || state.kind === 'absent' ? null : state.etag;
       marks.set(id, mark.wrote && mark.etag === null ? { ...mark, etag } : mark);
     }
-    rejected = run.rejected;
+    rejected = new Set(run.rejected);
+    failed = new Set(run.failed);
     for (const entry of run.entries) {
-      const { item, id, outcome, loser } = entry;
-      if (loser !== null) conflicts += 1;
+      const { item, id, outcome, conflict } = entry;
+      if (conflict !== null) conflicts += 1;
       results.set(item.index, resultOf(entry));
       if (outcome === 'rejected' && id !== null) awaitingDocument.push({ item, outcome: null });
     }
@@ -237,13 +253,19 @@ export async function push(
    */
   function carry(document: RemoteDocument): Pick<ChangeResult, 'version' | 'lastModified' | 'document'> {
     const { version, lastModified, data } = document;
-    if (context.room.bytes > 0) {
-      context.room.bytes -= data === null ? 0 : Buffer.byteLength(JSON.stringify(data));
+    const size = data === null ? 0 : Buffer.byteLength(JSON.stringify(data));
+    if (size <= context.room.bytes) {
+      context.room.bytes -= size;
       return { version, lastModified, document };
     }
     const etag = version === null ? undefined : parseVersion(version)?.etag;
     if (etag !== undefined) written.delete(etag);
     return { version: null, lastModified: null };
+  }
+
+  function judge(change: PreparedChange, content: JsonObject): ChangeError | null | undefined {
+    const verdict = context.rules.checkNow(change, content);
+    return verdict === undefined ? verdicts.get(verdictKey(change, content)) : verdict;
   }
 
   /** Counts a refusal against the document it is about; a document that is never let in is given up. */
@@ -294,8 +316,15 @@ export async function push(
       if (outcome === 'failed') failed.add(idOf(item.address));
       if (outcome !== 'applied' && outcome !== 'merged') continue;
       if (item.rejection === null && item.incoming.type !== 'patch') rejected.delete(idOf(item.address));
-      const left = item.rejection === null && item.incoming.type === 'delete' ? 'nothing' : 'live';
-      marks.set(idOf(item.address), { left, wrote: true, etag: null, seq: item.position?.seq ?? null });
+      const { type, data } = item.rejection === null ? item.incoming : { type: 'patch', data: null };
+      marks.set(idOf(item.address), {
+        left: type === 'delete' ? 'nothing' : 'live',
+        wrote: true,
+        asSent: outcome === 'applied',
+        etag: null,
+        seq: item.position?.seq ?? null,
+        content: type === 'upsert' ? data : null,
+      });
     }
     position = positionOf(actual);
     outcomes = actual.outcomes;
@@ -355,6 +384,9 @@ function etagOf(item: unknown): string | null {
   const etag = isJsonObject(item) ? item['_etag'] : undefined;
   return typeof etag === 'string' ? etag : null;
 }
+
+const verdictKey = (change: PreparedChange, content: JsonObject): string =>
+  `${change.index} ${JSON.stringify(content)}`;
 
 const positionOf = (ledger: Ledger | null): StreamPosition | null =>
   ledger === null ? null : { seq: ledger.seq, changeId: ledger.changeId };

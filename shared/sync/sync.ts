@@ -1,13 +1,22 @@
-import type { Identity } from '../auth/identity.ts';
-import type { ChangeResult, RemoteDocument, StreamPosition, SyncResponse } from '../protocol/index.ts';
+import { roleIn, type Identity, type Role } from '../auth/identity.ts';
+import { RequestError } from '../errors.ts';
+import type {
+  ChangeResult,
+  RemoteDocument,
+  StreamPosition,
+  SyncEnvelope,
+  SyncResponse,
+} from '../protocol/index.ts';
 import { parseCheckpoint } from './checkpoint.ts';
 import { formatDateTime, parseDateTime } from './clock.ts';
 import { prepareChange } from './prepare.ts';
 import { pull } from './pull.ts';
 import { push } from './push.ts';
 import { checkStreams, parseRequest } from './request.ts';
+import { checkRules, type Rules } from './rules.ts';
 import type { DocumentStore, Meter } from './store.ts';
 import type { SyncConfig } from './sync-config.ts';
+import { checkTransactions } from './transactions.ts';
 
 export interface SyncSettings {
   readonly config: SyncConfig;
@@ -24,16 +33,14 @@ export interface SyncSettings {
 export interface SyncDependencies {
   readonly store: DocumentStore;
   readonly settings: SyncSettings;
+  /** The application's rules for documents. */
+  readonly rules: Rules;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly onMalformed: (scope: string, id: string) => void;
 }
 
 const DEFAULT_LIMIT = 1000;
-/** About how many bytes of documents a delta holds: all of it is in memory at once, as objects and as text. */
-const DELTA_BYTES = 16_000_000;
-/** About how many bytes of stored documents the results carry. */
-const RESULT_BYTES = 16_000_000;
 /**
  * How much of the time may have passed when the last page of the delta is asked for. A page that is under way at the
  * deadline is given up, and with it all that was read before: the next request would be no further.
@@ -52,7 +59,7 @@ export async function sync(
   identity: Identity,
   dependencies: SyncDependencies,
 ): Promise<SyncResponse> {
-  const { store, settings, now } = dependencies;
+  const { store, settings, rules, now } = dependencies;
   const started = now();
   const deadline = started + settings.deadline;
   const request = parseRequest(body, settings.config, identity);
@@ -62,21 +69,23 @@ export async function sync(
   const { userId } = identity;
   const { deviceId } = request;
 
-  const prepared = (request.changes ?? []).map((change, index) =>
+  const scopes = scopesOf(request, identity, settings.config.limits.maxScopes);
+  const checked = (request.changes ?? []).map((change, index) =>
     prepareChange(change, index, {
       config: settings.config,
       userId,
       deviceId,
       ownScope: identity.ownScope,
-      mayWrite: (scope) => identity.scopes.includes(scope),
+      roleIn: (scope) => roleIn(identity, scope),
       clientTime: request.clientTime === undefined ? null : parseDateTime(request.clientTime),
       now: started,
     }),
   );
   const claims = new Map(
-    Object.entries(request.streams ?? {}).filter(([scope]) => identity.scopes.includes(scope)),
+    Object.entries(request.streams ?? {}).filter(([scope]) => mayWrite(roleIn(identity, scope))),
   );
-  checkStreams(prepared, claims);
+  checkStreams(checked, claims);
+  const prepared = checkTransactions(await checkRules(checked, rules));
 
   const epoch = `${await store.incarnation()}/${settings.epoch}`;
   const results: ChangeResult[] = prepared.map(({ changeId, rejection }) => ({
@@ -90,15 +99,19 @@ export async function sync(
   const resync: string[] = [];
   let hasMore = false;
   let conflicts = 0;
-  let bytes = 0;
-  const room = { bytes: RESULT_BYTES };
+  // Pages of the delta are whole, so it gets what the results leave.
+  const room = { bytes: settings.config.limits.maxAnswerBytes };
 
   const collections = request.collections ?? [...settings.config.collections.keys()];
-  for (const scope of identity.scopes) {
+  const writable = new Set(
+    prepared.map(({ scope }) => scope).filter((scope) => mayWrite(roleIn(identity, scope))),
+  );
+  for (const scope of new Set([...scopes, ...writable])) {
     const text = request.checkpoints?.[scope];
     const sent = text === undefined ? null : parseCheckpoint(text);
     const partition = store.open(scope, sent?.session ?? null, meter, signal);
-    const own = prepared.filter((item) => item.scope === scope);
+    // Where the caller may not write, the refusal stands already, and no ledger speaks of it.
+    const own = writable.has(scope) ? prepared.filter((item) => item.scope === scope) : [];
     const written = new Set<string>();
     for (const [items, numbered] of [
       [own.filter(({ position }) => position !== null), true],
@@ -110,7 +123,7 @@ export async function sync(
         scope,
         userId,
         deviceId,
-        strategy: 'last_write_wins',
+        rules,
         now,
         deadline,
         retention: settings.retention,
@@ -122,6 +135,7 @@ export async function sync(
       if (numbered) streams[scope] = pushed.position;
     }
 
+    if (!scopes.has(scope)) continue;
     const pulled = await pull({
       store: partition,
       scope,
@@ -130,7 +144,7 @@ export async function sync(
       sent,
       first: text === undefined,
       limit: Math.max(1, (request.limit ?? DEFAULT_LIMIT) - documents.length),
-      maxBytes: DELTA_BYTES - bytes,
+      maxBytes: room.bytes,
       written,
       retention: settings.retention,
       now,
@@ -138,7 +152,7 @@ export async function sync(
       onMalformed: (id) => dependencies.onMalformed(scope, id),
     });
     documents.push(...pulled.documents);
-    bytes += pulled.bytes;
+    room.bytes -= pulled.bytes;
     checkpoints[scope] = pulled.checkpoint;
     hasMore ||= pulled.hasMore;
     if (pulled.resync) resync.push(scope);
@@ -151,7 +165,7 @@ export async function sync(
     delta: { documents, hasMore },
     checkpoints,
     streams,
-    scopes: [...identity.scopes],
+    scopes: [...new Set([...identity.scopes, ...scopes])],
     resync,
     nextSyncRecommended: formatDateTime(finished + (hasMore ? 0 : settings.interval)),
     stats: {
@@ -163,4 +177,22 @@ export async function sync(
       milliseconds: finished - started,
     },
   };
+}
+
+const mayWrite = (role: Role | null): boolean => role === 'writer' || role === 'admin';
+
+/**
+ * The scopes to be synced: those the request names, as far as the caller may read them, or all of the token's.
+ *
+ * @throws RequestError where they are too many for one request
+ */
+function scopesOf(request: SyncEnvelope, identity: Identity, limit: number): Set<string> {
+  const scopes = new Set(request.scopes ?? identity.scopes);
+  if (scopes.size > limit) {
+    throw new RequestError('too_many_scopes', {
+      pointer: '/scopes',
+      detail: `A request may be about ${limit} scopes; the token grants ${identity.scopes.length}.`,
+    });
+  }
+  return new Set([...scopes].filter((scope) => roleIn(identity, scope) !== null));
 }

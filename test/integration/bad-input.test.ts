@@ -429,7 +429,6 @@ describe('A change that is wrong is rejected alone: its neighbours are stored', 
     ['a base version that is a number', change('x', { baseVersion: 7 }), 'invalid_change', '/baseVersion'],
     ['a base version of 401 characters', change('x', { baseVersion: 'a'.repeat(401) }), 'invalid_change'],
     ['an empty transaction', change('x', { transaction: '' }), 'invalid_change', '/transaction'],
-    ['a transaction', change('x', { transaction: 't1' }), 'transaction_unsupported', '/transaction'],
 
     ['no collection', change('x', { collection: undefined }), 'invalid_change', '/collection'],
     ['an unknown collection', change('x', { collection: 'nothing' }), 'collection_unknown', '/collection'],

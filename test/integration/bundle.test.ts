@@ -7,8 +7,14 @@ import { OPERATIONS } from '../../shared/protocol/operations.ts';
 /** The app as it ships (jest's global set-up has built it). */
 const APP = join(process.cwd(), 'dist', 'app');
 
-it('is host.json, package.json and one bundle with its map, and nothing else', async () => {
-  expect((await readdir(APP)).sort()).toEqual(['host.json', 'main.cjs', 'main.cjs.map', 'package.json']);
+it('is one bundle with its map and the three files beside it, and nothing else', async () => {
+  expect((await readdir(APP)).sort()).toEqual([
+    'host.json',
+    'main.cjs',
+    'main.cjs.map',
+    'package.json',
+    'sync.config.json',
+  ]);
   expect((await stat(join(APP, 'main.cjs'))).size).toBeLessThanOrEqual(1_500_000);
   expect(await readFile(join(APP, 'host.json'), 'utf8')).toBe(await readFile('host.json', 'utf8'));
 });

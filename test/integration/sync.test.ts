@@ -1,6 +1,7 @@
 import { provision } from '../../local/provision.ts';
 import { formatVersion, parseVersion } from '../../shared/conflict/index.ts';
 import { Unavailable } from '../../shared/errors.ts';
+import type { SyncResponse } from '../../shared/protocol/index.ts';
 import type { DocumentStore } from '../../shared/sync/store.ts';
 import {
   DAY,
@@ -578,6 +579,19 @@ describe('A rejected change', () => {
   });
 });
 
+/** Reads a delta to its end. */
+async function drain(deviceId: string, first: SyncResponse) {
+  const documents = [...first.delta.documents];
+  let largest = JSON.stringify(first).length;
+  for (let answer = first; answer.delta.hasMore;) {
+    const { checkpoints } = answer;
+    answer = await gateway.sync('alice', request(deviceId, [], null, { checkpoints }));
+    documents.push(...answer.delta.documents);
+    largest = Math.max(largest, JSON.stringify(answer).length);
+  }
+  return { documents, largest };
+}
+
 describe('An answer', () => {
   it('does not carry a large document a thousand times', async () => {
     await gateway.sync(
@@ -589,7 +603,7 @@ describe('An answer', () => {
     );
     const answer = await gateway.sync('alice', request('phone', wrong, null, { collections: [] }));
     expect(new Set(statuses(answer))).toEqual(new Set(['rejected']));
-    expect(answer.results.filter(({ document: along }) => along !== undefined)).toHaveLength(18);
+    expect(answer.results.filter(({ document: along }) => along !== undefined)).toHaveLength(4);
   });
 
   it('that is full leaves what was merged to the delta', async () => {
@@ -616,8 +630,9 @@ describe('An answer', () => {
     expect(new Set(statuses(answer))).toEqual(new Set(['merged']));
     const told = answer.results.filter(({ document: along }) => along !== undefined);
     const left = answer.results.filter(({ document: along }) => along === undefined);
-    expect([told.length, left.every(({ version }) => version === null)]).toEqual([18, true]);
-    expect(answer.delta.documents.map(({ documentId }) => documentId)).toEqual(['d18', 'd19']);
+    expect([told.length, left.every(({ version }) => version === null)]).toEqual([4, true]);
+    const { documents } = await drain('phone', answer);
+    expect(documents.map(({ documentId }) => documentId)).toEqual(large.slice(4).map((_, n) => `d${n + 4}`));
   }, 60_000);
 });
 
@@ -772,11 +787,10 @@ describe('A delta', () => {
     await gateway.sync('alice', request('phone', large));
     const first = await gateway.sync('alice', request('tablet'));
     expect(first.delta.hasMore).toBe(true);
-    expect(JSON.stringify(first.delta).length).toBeLessThan(21_000_000);
-    const { checkpoints } = first;
-    const second = await gateway.sync('alice', request('tablet', [], null, { checkpoints }));
-    expect(second.delta.hasMore).toBe(false);
-    expect(first.delta.documents.length + second.delta.documents.length).toBe(30);
+    const { documents, largest } = await drain('tablet', first);
+    expect(documents.map(({ documentId }) => documentId)).toEqual(large.map((_, n) => `d${n}`));
+    // The first page is asked for before anybody knows the size of a document; Cosmos DB keeps it below 4 MB.
+    expect(largest).toBeLessThan(4_000_000);
   });
 
   it('starts over when the container was replaced by another one of its name', async () => {

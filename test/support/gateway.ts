@@ -7,6 +7,7 @@ import { openCosmos } from '../../shared/cosmos/client.ts';
 import { createDocumentStore } from '../../shared/cosmos/document-store.ts';
 import type { SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
 import type { DocumentStore } from '../../shared/sync/store.ts';
+import { createRules } from '../../shared/sync/rules.ts';
 import { parseSyncConfig } from '../../shared/sync/sync-config.ts';
 import { sync, type SyncSettings } from '../../shared/sync/sync.ts';
 
@@ -91,6 +92,7 @@ export function openGateway(endpoint: string, key: string, scopes: readonly stri
     ) =>
       sync(JSON.parse(JSON.stringify(body)), identityOf(user, scopes), {
         store: through,
+        rules: createRules(settings.config ?? CONFIG, null),
         settings: { ...SETTINGS, ...settings },
         now: Date.now,
         onMalformed: () => undefined,

@@ -17,7 +17,7 @@ describe('A deployment without a token service', () => {
       AUTH_ISSUER: 'https://issuer.example',
       AUTH_AUDIENCE: 'api://tidemark',
     },
-    { collections: { items: {} } },
+    '{ "collections": { "items": {} } }',
   );
 
   it('starts without a master key, and says so to who asks for a token', async () => {

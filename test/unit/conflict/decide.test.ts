@@ -32,6 +32,7 @@ const unstated: Base = { kind: 'unstated' };
 const incoming = (type: Incoming['type'], base: Base, time: number): Incoming => ({
   type,
   base,
+  baseContent: null,
   time,
   writer: MINE,
   data: type === 'delete' ? null : { v: 'mine' },
@@ -39,10 +40,10 @@ const incoming = (type: Incoming['type'], base: Base, time: number): Incoming =>
 
 /** What became of it, what is stored then, and who went to the log. */
 const summary = (state: DocumentState, change: Incoming, earlier: Earlier | null = null): string => {
-  const { outcome, write, loser } = decide(state, change, earlier);
+  const { outcome, write, conflict } = decide(state, change, earlier);
   const stored =
     write === null ? 'unchanged' : write.kind === 'tombstone' ? 'tombstone' : JSON.stringify(write.data);
-  return `${outcome}, ${stored}, ${loser === null ? 'no loser' : `${loser.side} lost`}`;
+  return `${outcome}, ${stored}, ${conflict === null ? 'no loser' : `${conflict.lost.side} lost`}`;
 };
 
 const before = NOW - 1;
@@ -104,26 +105,26 @@ describe.each([
 
 describe('After an earlier change of the same request', () => {
   it('a change follows what that one wrote, whatever its own base and time', () => {
-    const earlier = { left: 'live', holds: true } as const;
+    const earlier = { left: 'live', holds: true, content: null } as const;
     expect(summary(live, incoming('upsert', nothing, before), earlier)).toBe(`applied, ${mine}, no loser`);
-    expect(summary(tombstone, incoming('upsert', older, before), { left: 'nothing', holds: true })).toBe(
-      `applied, ${mine}, no loser`,
-    );
+    expect(
+      summary(tombstone, incoming('upsert', older, before), { left: 'nothing', holds: true, content: null }),
+    ).toBe(`applied, ${mine}, no loser`);
   });
 
   it('a change is concurrent again where another has written since', () => {
-    expect(summary(live, incoming('upsert', nothing, before), { left: 'live', holds: false })).toBe(
-      'skipped, unchanged, incoming lost',
-    );
+    expect(
+      summary(live, incoming('upsert', nothing, before), { left: 'live', holds: false, content: null }),
+    ).toBe('skipped, unchanged, incoming lost');
   });
 
   it('what that one left counts as the base where the document is gone', () => {
-    expect(summary(absent, incoming('upsert', nothing, after), { left: 'live', holds: false })).toBe(
-      'skipped, unchanged, incoming lost',
-    );
-    expect(summary(absent, incoming('upsert', older, after), { left: 'nothing', holds: true })).toBe(
-      `applied, ${mine}, no loser`,
-    );
+    expect(
+      summary(absent, incoming('upsert', nothing, after), { left: 'live', holds: false, content: null }),
+    ).toBe('skipped, unchanged, incoming lost');
+    expect(
+      summary(absent, incoming('upsert', older, after), { left: 'nothing', holds: true, content: null }),
+    ).toBe(`applied, ${mine}, no loser`);
   });
 });
 

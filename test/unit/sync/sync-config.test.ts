@@ -1,14 +1,60 @@
-import { parseSyncConfig, tokenMode } from '../../../shared/sync/sync-config.ts';
+import { parseSyncConfig, readSyncConfig, tokenMode } from '../../../shared/sync/sync-config.ts';
 
 it('fills in what is left open', () => {
   const config = parseSyncConfig({ collections: { items: {} } });
   expect(config.collections.get('items')).toEqual({
     scope: 'user',
-    strategy: 'last_write_wins',
+    strategy: { name: 'last_write_wins' },
+    schema: null,
+    maxDocumentBytes: 921_600,
     direct: false,
     audited: false,
   });
-  expect(config.limits).toEqual({ maxChanges: 1000, maxBodyBytes: 8_000_000, maxDocumentBytes: 921_600 });
+  expect(config.limits).toEqual({
+    maxChanges: 1000,
+    maxBodyBytes: 8_000_000,
+    maxDocumentBytes: 921_600,
+    maxScopes: 50,
+    maxAnswerBytes: 4_000_000,
+    ruleMilliseconds: 1000,
+  });
+});
+
+describe('The text of the file', () => {
+  const text = (...lines: string[]) => lines.join('\n');
+
+  it('may hold comments and a comma too many', () => {
+    const config = readSyncConfig(text('{', '  // what there is', '  "collections": { "items": {}, },', '}'));
+    expect([...config.collections.keys()]).toEqual(['items']);
+  });
+
+  it.each([
+    ['no JSON', text('{', '  "collections": }'), 'sync.config.json:2: it is no JSON'],
+    ['nothing', '', 'sync.config.json'],
+    [
+      'a misspelt property',
+      text('{ "collections": {', '  "items": {', '    "stratgy": 1', '} } }'),
+      'sync.config.json:3: `/collections/items/stratgy` is not known.',
+    ],
+    [
+      'a property of the wrong kind',
+      text('{', '  "collections": {', '    "items": {', '      "scope": 7', '} } }'),
+      'sync.config.json:4: `/collections/items/scope` must be string.',
+    ],
+    ['something missing', text('', '{', '}'), 'sync.config.json:2: `/collections` is required.'],
+    [
+      'a scope of no known kind',
+      text('{ "collections": {', '  "visits": {', '    "scope": "facility" } } }'),
+      'sync.config.json:3: `/collections/visits/scope` is "facility", which is not in `/sharedScopes`.',
+    ],
+    [
+      'a schema that is none',
+      text('{ "collections": { "a": { "schema": {', '"type": 7', '} } } }'),
+      'sync.config.json:1: `/collections/a/schema` is no JSON Schema',
+    ],
+  ])('with %s is refused with line and reason', (_, content, message) => {
+    expect(() => readSyncConfig(content)).toThrow(message);
+  });
 });
 
 it.each([
@@ -16,7 +62,42 @@ it.each([
   ['a misspelt property', { collections: { items: { stratgy: 'x' } } }, '/collections/items/stratgy'],
   [
     'a strategy that is not there',
-    { collections: { items: { strategy: 'server_wins' } } },
+    { collections: { items: { strategy: 'first_write_wins' } } },
+    '/collections/items/strategy',
+  ],
+  [
+    'rules for fields of a strategy that knows none',
+    { collections: { items: { strategy: 'server_wins', fields: { '/a': { owner: 'client' } } } } },
+    '/collections/items/fields',
+  ],
+  [
+    'an owner for fields of a strategy that knows none',
+    { collections: { items: { defaultOwner: 'client' } } },
+    '/collections/items/defaultOwner',
+  ],
+  [
+    'a field that is no JSON Pointer',
+    { collections: { items: { strategy: 'field_level_merge', fields: { a: {} } } } },
+    '/collections/items/fields',
+  ],
+  [
+    "elements of an array that are the server's",
+    { collections: { items: { strategy: 'field_level_merge', fields: { '/a/*/b': { owner: 'server' } } } } },
+    '/collections/items/fields/~1a~1*~1b',
+  ],
+  [
+    'a schema that is none',
+    { collections: { items: { schema: { type: 'objekt' } } } },
+    '/collections/items/schema',
+  ],
+  [
+    'a schema that token holders could write past',
+    { collections: { items: { direct: true, schema: { type: 'object' } } } },
+    '/collections/items/schema',
+  ],
+  [
+    'a strategy that token holders could write past',
+    { collections: { items: { direct: true, strategy: 'client_wins' } } },
     '/collections/items/strategy',
   ],
   ['a collection with a bad name', { collections: { '1st': {} } }, '1st'],
