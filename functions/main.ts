@@ -4,6 +4,7 @@ import { findUnknownSettings } from '../shared/settings/read.ts';
 import { appServices } from './services.ts';
 import './get-cosmos-token.ts';
 import './health.ts';
+import './list-operations.ts';
 import './open-api.ts';
 import './sync.ts';
 import './unmatched.ts';
@@ -13,3 +14,6 @@ app.hook.appStart(() => {
   for (const warning of findUnknownSettings(SETTINGS, process.env)) console.warn(warning);
   appServices();
 });
+
+// What waits to be written is written before the process ends: the host gives it a few seconds.
+app.hook.appTerminate(() => appServices().flush());

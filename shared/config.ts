@@ -67,6 +67,16 @@ export const SETTINGS = {
     { min: 1, max: 86_400, unit: 'seconds' },
     { default: '300' },
   ),
+  OPERATION_LOG: choice(
+    'Which syncs the operation log tells of: those that changed or delivered something or were refused, all of them, or none.',
+    ['changes', 'all', 'off'],
+    { default: 'changes' },
+  ),
+  OPERATION_LOG_DAYS: integer(
+    'How long records of the operation log are kept.',
+    { min: 1, max: 3650, unit: 'days' },
+    { default: '30' },
+  ),
 } as const;
 
 /** What the app reads from its settings, checked once at the start. */
@@ -103,6 +113,11 @@ export interface Config {
     /** In milliseconds. */
     readonly interval: number;
   };
+  readonly operationLog: {
+    readonly level: 'changes' | 'all' | 'off';
+    /** In seconds. */
+    readonly ttl: number;
+  };
 }
 
 /** @throws ConfigError */
@@ -129,6 +144,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       deadline: given.SYNC_DEADLINE_SECONDS * 1000,
       interval: given.SYNC_INTERVAL_SECONDS * 1000,
     },
+    operationLog: { level: given.OPERATION_LOG, ttl: given.OPERATION_LOG_DAYS * 86_400 },
   };
 }
 

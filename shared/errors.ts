@@ -20,6 +20,14 @@ export class RequestError extends Error {
   }
 }
 
+/** The code that an error is answered with. */
+export const codeOf = (error: unknown): RequestErrorCode =>
+  error instanceof RequestError
+    ? error.code
+    : error instanceof Unavailable
+      ? 'unavailable'
+      : 'internal_error';
+
 /** Something this service leans on cannot answer now; the same request may be repeated later: becomes 503. */
 export class Unavailable extends Error {
   readonly retryAfterSeconds: number;

@@ -1,19 +1,29 @@
+import { randomUUID } from 'node:crypto';
 import { DefaultAzureCredential } from '@azure/identity';
+import { listOperations } from './activity/list-operations.ts';
+import { operationRecord, recorded, type SyncOperation } from './activity/operation.ts';
+import { createRecorder } from './activity/recorder.ts';
 import { toIdentity, type Identity } from './auth/identity.ts';
 import { createVerifier } from './auth/verify.ts';
 import { readConfig } from './config.ts';
 import { RequestError } from './errors.ts';
-import { DOCUMENTS } from './cosmos/containers.ts';
+import { createActivityStore } from './cosmos/activity-store.ts';
+import { ACTIVITY, DOCUMENTS } from './cosmos/containers.ts';
 import { openCosmos } from './cosmos/client.ts';
 import { createDocumentStore } from './cosmos/document-store.ts';
 import { createPermissionStore } from './cosmos/permission-store.ts';
 import type { EdgeSettings } from './http/edge.ts';
-import type { SyncResponse, TokenResponse } from './protocol/index.ts';
+import type { OperationPage, SyncResponse, TokenResponse } from './protocol/index.ts';
 import { createRules } from './sync/rules.ts';
 import { readSyncConfig, tokenMode, type SyncConfig } from './sync/sync-config.ts';
 import { sync } from './sync/sync.ts';
 import { createBroker } from './tokens/broker.ts';
 import { createKeyProvider } from './tokens/key-provider.ts';
+
+/** How long records of the operation log wait in memory: what a crash takes away. */
+const RECORDER_INTERVAL_MS = 5_000;
+/** About 5 MB. */
+const RECORDER_CAPACITY = 10_000;
 
 /** What the functions call. */
 export interface Services {
@@ -22,9 +32,19 @@ export interface Services {
   /** @throws RequestError, Unavailable */
   readonly authenticate: (authorization: string | null) => Promise<Identity>;
   /** @throws RequestError, Unavailable */
-  readonly sync: (body: unknown, identity: Identity, log: (message: string) => void) => Promise<SyncResponse>;
+  readonly sync: (body: unknown, identity: Identity, call: Call) => Promise<SyncResponse>;
   /** @throws RequestError, Unavailable */
   readonly tokenFor: (identity: Identity) => Promise<TokenResponse>;
+  /** @throws RequestError, Unavailable */
+  readonly listOperations: (query: unknown, identity: Identity) => Promise<OperationPage>;
+  /** Writes what waits in the background. */
+  readonly flush: () => Promise<void>;
+}
+
+/** The call of a function, as the domain sees it. */
+export interface Call {
+  readonly requestId: string;
+  readonly warn: (message: string) => void;
 }
 
 /**
@@ -79,24 +99,43 @@ export function createServices(
   const claims = { userClaim: config.identity.userClaim, sharedScopes, roles };
   const rules = createRules(syncConfig, null);
   const settings = { ...config.sync, config: syncConfig };
+  const activity = createActivityStore(async () => (await gateway()).container(ACTIVITY));
+  const recorder = createRecorder({
+    store: activity,
+    interval: RECORDER_INTERVAL_MS,
+    capacity: RECORDER_CAPACITY,
+    onDropped: (count) => console.warn(`Dropped ${count} records of the operation log.`),
+    schedule: (callback, milliseconds) => setTimeout(callback, milliseconds).unref(),
+  });
+  const record = (operation: SyncOperation): void => {
+    const entry = operationRecord(operation, { ...config.operationLog, newId: randomUUID });
+    if (entry !== null) recorder.add(entry);
+  };
 
   return {
     syncConfig,
     http: { allowedOrigins: new Set(), compressFrom: 1024 },
     authenticate: async (authorization) => toIdentity(await verify(authorization), claims),
-    sync: (body, identity, log) =>
-      sync(body, identity, {
-        store,
-        rules,
-        settings,
-        now,
-        onMalformed: (scope, id) =>
-          log(`Skipped an item that is no document: ${scope} ${JSON.stringify(id)}`),
-      }),
+    sync: (body, identity, call) =>
+      recorded(
+        () =>
+          sync(body, identity, {
+            store,
+            rules,
+            settings,
+            now,
+            onMalformed: (scope, id) =>
+              call.warn(`Skipped an item that is no document: ${scope} ${JSON.stringify(id)}`),
+          }),
+        { userId: identity.userId, requestId: call.requestId, body },
+        { record, now },
+      ),
     tokenFor: (identity) =>
       config.token.isOffered
         ? broker.tokenFor(identity)
         : Promise.reject(new RequestError('token_service_off')),
+    listOperations: (query, identity) => listOperations(query, identity, activity),
+    flush: () => recorder.flush(),
   };
 }
 

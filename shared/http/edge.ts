@@ -24,7 +24,12 @@ export interface Answered {
   readonly cache?: 'private' | 'public';
 }
 
-export type Answer = (request: HttpRequest, context: InvocationContext) => Promise<Answered>;
+/** @param requestId names this call, in the logs and for the caller */
+export type Answer = (
+  request: HttpRequest,
+  context: InvocationContext,
+  requestId: string,
+) => Promise<Answered>;
 
 /** Every method that a client may try: what a function does not take is answered here, and not by the host. */
 export const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
@@ -71,7 +76,7 @@ export const edge =
       if (!taken.includes(request.method)) {
         throw new RequestError('method_not_allowed', { headers: { allow: taken.join(', ') } });
       }
-      const { jsonBody, cache } = await answer(request, context);
+      const { jsonBody, cache } = await answer(request, context, requestId);
       const text = JSON.stringify(jsonBody);
       if (cache !== undefined) {
         const etag = entityTag(text);

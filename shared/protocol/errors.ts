@@ -45,6 +45,12 @@ export const ERRORS = {
     'Configure another claim as the user id (AUTH_USER_CLAIM).',
   ),
 
+  role_insufficient: request(
+    403,
+    'The role of the user does not allow this.',
+    'Ask for less, or ask an administrator for another role.',
+  ),
+
   // What was sent
   not_found: request(
     404,
@@ -98,6 +104,11 @@ export const ERRORS = {
     400,
     'The request is about more scopes than the limit.',
     'Name some of them in `scopes`, and the others in the next requests.',
+  ),
+  invalid_continuation: request(
+    400,
+    'The continuation is none that this service wrote for this list.',
+    'Ask for the first page again.',
   ),
   stream_out_of_order: request(
     400,

@@ -1,6 +1,7 @@
 import { Type, type TSchema } from 'typebox';
 import type { RequestErrorCode } from './errors.ts';
 import { Health } from './health.ts';
+import { OperationPage, OperationQuery } from './operation-log.ts';
 import { CHANGE_SCHEMAS, SyncEnvelope, SyncResponse } from './sync.ts';
 import { TokenResponse } from './token.ts';
 
@@ -44,6 +45,17 @@ export const SyncRequestMessage = Type.Object(
   { additionalProperties: false },
 );
 
+/** The parameters of a query are the properties of its schema. */
+const parametersOf = (query: {
+  readonly properties: Readonly<Record<string, TSchema & { readonly description?: string }>>;
+}): Record<string, Parameter> =>
+  Object.fromEntries(
+    Object.entries(query.properties).map(([name, schema]) => [
+      name,
+      { schema, description: schema.description ?? '' },
+    ]),
+  );
+
 export const OPERATIONS = {
   Sync: {
     path: 'sync',
@@ -63,6 +75,17 @@ export const OPERATIONS = {
       'too_many_scopes',
       'stream_out_of_order',
     ],
+  },
+  ListOperations: {
+    path: 'sync/operations',
+    methods: ['GET'],
+    summary: 'The operation log',
+    description:
+      "What the caller's devices synced, newest first; for an administrator what everybody's did. Written in the background: a sync shows after some seconds.",
+    caller: 'user',
+    parameters: parametersOf(OperationQuery),
+    answer: OperationPage,
+    errors: ['invalid_request', 'invalid_continuation', 'role_insufficient'],
   },
   GetCosmosToken: {
     path: 'GetCosmosToken',
