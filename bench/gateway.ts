@@ -79,8 +79,9 @@ export async function benchGateway(): Promise<Record<string, number>> {
       {
         store,
         rules: createRules(config, null),
-        settings: { config, epoch: '1', retention: 7_776_000, deadline: 60_000, interval: 300_000 },
+        settings: { config, epoch: '1', retention: 7_776_000, deadline: 60_000 },
         now: Date.now,
+        wait: () => 0,
         onMalformed: () => undefined,
       },
     );

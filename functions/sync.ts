@@ -6,6 +6,6 @@ import { serve } from './serve.ts';
 serve('Sync', async (request, context, requestId) => {
   const { authenticate, sync, syncConfig } = appServices();
   const identity = await authenticate(request.headers.get('authorization'));
-  const body = await readJson(request, syncConfig.limits.maxBodyBytes);
+  const body = await readJson(request, syncConfig.limits);
   return { jsonBody: await sync(body, identity, { requestId, warn: (message) => context.warn(message) }) };
 });

@@ -25,16 +25,20 @@ An address outside \`/api\` is answered by the Functions host itself, status 404
 than 100 MB, status 413, and what is no HTTP at all.
 `;
 
+/** Statuses that are about who calls. */
+const CALLER: readonly number[] = [401, 403, 429];
+
 const GROUPS: readonly { title: string; text: string; holds: (entry: Entry) => boolean }[] = [
   {
     title: 'Who is calling',
-    text: 'Request errors. Answers with status 401 carry a `WWW-Authenticate: Bearer` header.',
-    holds: (entry) => entry.where === 'request' && [401, 403].includes(entry.status),
+    text: `Request errors. Answers with status 401 carry a \`WWW-Authenticate: Bearer\` header, those with 429 a \`Retry-After\`
+header, in seconds.`,
+    holds: (entry) => entry.where === 'request' && CALLER.includes(entry.status),
   },
   {
     title: 'What was sent',
     text: 'Request errors.',
-    holds: (entry) => entry.where === 'request' && entry.status < 500 && ![401, 403].includes(entry.status),
+    holds: (entry) => entry.where === 'request' && entry.status < 500 && !CALLER.includes(entry.status),
   },
   {
     title: 'What went wrong here',

@@ -1,6 +1,8 @@
 import { SAFE_ALGORITHMS } from './auth/verify.ts';
+import type { EdgeSettings } from './http/edge.ts';
+import type { RateLimit } from './http/rate-limit.ts';
 import { readSettings, type Values } from './settings/read.ts';
-import { choice, integer, list, secret, text, url, type Given } from './settings/setting.ts';
+import { choice, integer, list, origins, secret, text, url, type Given } from './settings/setting.ts';
 
 export { ConfigError } from './settings/read.ts';
 
@@ -77,6 +79,25 @@ export const SETTINGS = {
     { min: 1, max: 3650, unit: 'days' },
     { default: '30' },
   ),
+  RATE_LIMIT_PER_SECOND: integer(
+    'Requests a second that one user may send in the long run, for each instance of the app; past it 429. 0: no limit.',
+    { min: 0, max: 1000, unit: '' },
+    { default: '20' },
+  ),
+  RATE_LIMIT_BURST: integer(
+    'Requests that one user may send at once.',
+    { min: 1, max: 10_000, unit: '' },
+    { default: '200' },
+  ),
+  CORS_ALLOWED_ORIGINS: origins(
+    'Whose pages may call the API from a browser. Leave the CORS settings of the platform empty: they would answer instead.',
+    { optional: true },
+  ),
+  COMPRESS_FROM_BYTES: integer(
+    'Answers of this size or more are compressed, where the client takes that.',
+    { min: 1, max: 100_000_000, unit: 'bytes' },
+    { default: '1024' },
+  ),
 } as const;
 
 /** What the app reads from its settings, checked once at the start. */
@@ -118,6 +139,8 @@ export interface Config {
     /** In seconds. */
     readonly ttl: number;
   };
+  readonly http: EdgeSettings;
+  readonly rateLimit: RateLimit;
 }
 
 /** @throws ConfigError */
@@ -145,6 +168,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       interval: given.SYNC_INTERVAL_SECONDS * 1000,
     },
     operationLog: { level: given.OPERATION_LOG, ttl: given.OPERATION_LOG_DAYS * 86_400 },
+    http: {
+      allowedOrigins: new Set(given.CORS_ALLOWED_ORIGINS),
+      compressFrom: given.COMPRESS_FROM_BYTES,
+    },
+    rateLimit: { perSecond: given.RATE_LIMIT_PER_SECOND, burst: given.RATE_LIMIT_BURST },
   };
 }
 

@@ -13,7 +13,9 @@ import { openCosmos } from './cosmos/client.ts';
 import { createDocumentStore } from './cosmos/document-store.ts';
 import { createPermissionStore } from './cosmos/permission-store.ts';
 import type { EdgeSettings } from './http/edge.ts';
+import { createRateLimiter } from './http/rate-limit.ts';
 import type { OperationPage, SyncResponse, TokenResponse } from './protocol/index.ts';
+import { createLoad, paced, waitAfterSync } from './sync/pace.ts';
 import { createRules } from './sync/rules.ts';
 import { readSyncConfig, tokenMode, type SyncConfig } from './sync/sync-config.ts';
 import { sync } from './sync/sync.ts';
@@ -58,11 +60,13 @@ export function createServices(
   env: Readonly<Record<string, string | undefined>>,
   syncConfigText: string,
   now: () => number = Date.now,
+  random: () => number = Math.random,
 ): Services {
   const config = readConfig(env);
   const syncConfig = readSyncConfig(syncConfigText);
   const { endpoint, database } = config.cosmos;
 
+  const load = createLoad(now);
   const credential = once(() => new DefaultAzureCredential());
   // `readConfig` has seen to it that there is a key wherever something needs one.
   const source = config.masterKey ?? { kind: 'setting', key: '' };
@@ -75,11 +79,13 @@ export function createServices(
     const key = await masterKey.get();
     if (keyed?.key !== key) {
       keyed?.client.dispose();
-      keyed = { key, client: openCosmos(endpoint, { key }) };
+      keyed = { key, client: openCosmos(endpoint, { key }, load.throttled) };
     }
     return keyed.client.database(database);
   };
-  const withIdentity = once(() => openCosmos(endpoint, { identity: credential() }).database(database));
+  const withIdentity = once(() =>
+    openCosmos(endpoint, { identity: credential() }, load.throttled).database(database),
+  );
   const gateway = config.cosmos.auth === 'key' ? withKey : () => Promise.resolve(withIdentity());
 
   const store = createDocumentStore(async () => (await gateway()).container(DOCUMENTS));
@@ -95,6 +101,7 @@ export function createServices(
     now,
   );
   const verify = createVerifier(config.identity, now);
+  const takeTurn = createRateLimiter(config.rateLimit, now);
   const { sharedScopes, roles } = syncConfig;
   const claims = { userClaim: config.identity.userClaim, sharedScopes, roles };
   const rules = createRules(syncConfig, null);
@@ -114,19 +121,34 @@ export function createServices(
 
   return {
     syncConfig,
-    http: { allowedOrigins: new Set(), compressFrom: 1024 },
-    authenticate: async (authorization) => toIdentity(await verify(authorization), claims),
+    http: config.http,
+    authenticate: async (authorization) => {
+      const identity = toIdentity(await verify(authorization), claims);
+      const wait = takeTurn(identity.userId);
+      if (wait > 0) {
+        throw new RequestError('rate_limited', {
+          headers: { 'retry-after': String(Math.ceil(wait / 1000)) },
+        });
+      }
+      return identity;
+    },
     sync: (body, identity, call) =>
       recorded(
         () =>
-          sync(body, identity, {
-            store,
-            rules,
-            settings,
-            now,
-            onMalformed: (scope, id) =>
-              call.warn(`Skipped an item that is no document: ${scope} ${JSON.stringify(id)}`),
-          }),
+          paced(
+            () =>
+              sync(body, identity, {
+                store,
+                rules,
+                settings,
+                now,
+                wait: (hasMore) => waitAfterSync(hasMore, config.sync.interval, load.pressure(), random()),
+                onMalformed: (scope, id) =>
+                  call.warn(`Skipped an item that is no document: ${scope} ${JSON.stringify(id)}`),
+              }),
+            load,
+            random,
+          ),
         { userId: identity.userId, requestId: call.requestId, body },
         { record, now },
       ),

@@ -1,4 +1,5 @@
 import { CosmosClient, type CosmosClientOptions } from '@azure/cosmos';
+import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipeline';
 import type { TokenCredential } from '@azure/identity';
 
 /** How the app opens Cosmos DB: with the master key, or with an identity that has a data-plane role. */
@@ -16,9 +17,31 @@ const CONNECTION: NonNullable<CosmosClientOptions['connectionPolicy']> = {
   retryOptions: { maxRetryAttemptCount: 9, fixedRetryIntervalInMilliseconds: 0, maxWaitTimeInSeconds: 15 },
 };
 
-export const openCosmos = (endpoint: string, credential: Credential): CosmosClient =>
+/**
+ * @param onPressure told of every answer that asks to wait (429) or says that the service is not up to it (503, 449),
+ *   also of those that the SDK repeats by itself
+ */
+export const openCosmos = (
+  endpoint: string,
+  credential: Credential,
+  onPressure: () => void = () => undefined,
+): CosmosClient =>
   new CosmosClient({
     endpoint,
     connectionPolicy: CONNECTION,
+    httpClient: watch(onPressure),
     ...('key' in credential ? { key: credential.key } : { aadCredentials: credential.identity }),
   });
+
+const PRESSURE: ReadonlySet<number> = new Set([429, 449, 503]);
+
+/** One for the process: its agents hold the open connections. */
+let network: HttpClient | undefined;
+
+const watch = (onPressure: () => void): HttpClient => ({
+  sendRequest: async (request) => {
+    const response = await (network ??= createDefaultHttpClient()).sendRequest(request);
+    if (PRESSURE.has(response.status)) onPressure();
+    return response;
+  },
+});

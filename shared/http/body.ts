@@ -2,6 +2,7 @@ import { constants, createBrotliDecompress, createGunzip, createZstdDecompress }
 import { pipeline, Readable } from 'node:stream';
 import type { HttpRequest } from '@azure/functions';
 import { RequestError } from '../errors.ts';
+import { createJsonGauge } from './json-gauge.ts';
 
 /** zstd: RFC 9659 bounds the window to 8 MB; without a bound a body of a few bytes takes 128 MB of memory. */
 const DECODERS: Readonly<Record<string, () => NodeJS.ReadWriteStream>> = {
@@ -10,19 +11,25 @@ const DECODERS: Readonly<Record<string, () => NodeJS.ReadWriteStream>> = {
   zstd: () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: 23 } }),
 };
 
+export interface BodyLimits {
+  /** Of the body, decompressed. */
+  readonly maxBodyBytes: number;
+  /** Objects, lists and properties in it. */
+  readonly maxBodyNodes: number;
+}
+
 /**
- * Reads a JSON body. Size is counted while reading, after decompression, so neither a large body nor a small one that
- * unpacks to a large one is ever held.
+ * Reads a JSON body. Size and structure are counted while reading, after decompression, so neither a large body, nor a
+ * small one that unpacks to a large one, nor one that is costly to parse is ever held.
  *
- * @param maxBytes of the body, decompressed
  * @throws RequestError
  */
-export async function readJson(request: HttpRequest, maxBytes: number): Promise<unknown> {
+export async function readJson(request: HttpRequest, limits: BodyLimits): Promise<unknown> {
   const type = request.headers.get('content-type');
   if (type !== null && !/^application\/(?:[a-z0-9.+-]+\+)?json\s*(?:;|$)/i.test(type)) {
     throw new RequestError('unsupported_media_type');
   }
-  const text = await readText(request, maxBytes);
+  const text = await readText(request, limits);
   if (text.trim() === '') {
     // Azure Functions drops bodies that come without a length (azure-functions-nodejs-worker issue 524).
     const chunked = request.headers.get('transfer-encoding') !== null;
@@ -38,7 +45,7 @@ export async function readJson(request: HttpRequest, maxBytes: number): Promise<
   }
 }
 
-async function readText(request: HttpRequest, maxBytes: number): Promise<string> {
+async function readText(request: HttpRequest, limits: BodyLimits): Promise<string> {
   const encoding = (request.headers.get('content-encoding') ?? 'identity').trim().toLowerCase();
   const decoder = Object.hasOwn(DECODERS, encoding) ? DECODERS[encoding] : undefined;
   if (encoding !== 'identity' && decoder === undefined) {
@@ -49,15 +56,21 @@ async function readText(request: HttpRequest, maxBytes: number): Promise<string>
   if (request.body === null) return '';
   const source = Readable.from(request.body as AsyncIterable<Uint8Array>);
   const chunks: Buffer[] = [];
+  const countNodes = createJsonGauge();
   let bytes = 0;
   try {
     // `pipeline` listens for errors to the end: one that comes after the last read must not end the process.
     const decoded = decoder === undefined ? source : pipeline(source, decoder(), () => undefined);
     for await (const chunk of decoded) {
       bytes += (chunk as Buffer).length;
-      if (bytes > maxBytes) {
+      if (bytes > limits.maxBodyBytes) {
         throw new RequestError('body_too_large', {
-          detail: `The body may hold ${maxBytes} bytes, decompressed.`,
+          detail: `The body may hold ${limits.maxBodyBytes} bytes, decompressed.`,
+        });
+      }
+      if (countNodes(chunk as Buffer) > limits.maxBodyNodes) {
+        throw new RequestError('body_too_complex', {
+          detail: `The body may hold ${limits.maxBodyNodes} objects, lists and properties.`,
         });
       }
       chunks.push(chunk as Buffer);

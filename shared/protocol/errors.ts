@@ -50,6 +50,12 @@ export const ERRORS = {
     'The role of the user does not allow this.',
     'Ask for less, or ask an administrator for another role.',
   ),
+  rate_limited: request(
+    429,
+    'The user sends more requests than the limit.',
+    'Wait for `Retry-After` seconds, then repeat the request. Send many changes in one request instead of one in each.',
+    true,
+  ),
 
   // What was sent
   not_found: request(
@@ -75,6 +81,11 @@ export const ERRORS = {
     'Send the body plain, or encoded with gzip, br or zstd.',
   ),
   body_too_large: request(413, 'The body is larger than the limit.', 'Send fewer changes in one request.'),
+  body_too_complex: request(
+    413,
+    'The body holds more objects, lists and properties than the limit.',
+    'Send fewer changes in one request.',
+  ),
   invalid_request: request(
     400,
     'The request does not fit the message schema.',

@@ -39,6 +39,7 @@ const OF_TOKEN: readonly RequestErrorCode[] = [
   'invalid_token',
   'token_expired',
   'user_id_unusable',
+  'rate_limited',
   'unavailable',
 ];
 /** Codes that come with a body. */
@@ -48,6 +49,7 @@ const OF_BODY: readonly RequestErrorCode[] = [
   'unsupported_media_type',
   'unsupported_encoding',
   'body_too_large',
+  'body_too_complex',
 ];
 
 /**

@@ -107,4 +107,21 @@ export const list = <const N extends Need>(meaning: string, of: readonly string[
     },
   );
 
+/** Origins of web pages: scheme, host and port, letter by letter as a browser sends them. No wildcard. */
+export const origins = <const N extends Need>(meaning: string, need: N) =>
+  setting(
+    'list of origins such as `https://app.example.com`, separated by commas or spaces (http on this machine only)',
+    meaning,
+    need,
+    (given): readonly string[] | undefined => {
+      const words = given.split(/[ ,]+/);
+      return words.every((word) => URL.canParse(word) && isOrigin(word, new URL(word))) ? words : undefined;
+    },
+  );
+
+const isOrigin = (text: string, { origin, protocol, hostname }: URL): boolean =>
+  text === origin &&
+  !text.includes('*') &&
+  (protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname)));
+
 const format = (value: number): string => value.toLocaleString('en-US');

@@ -127,6 +127,13 @@ export const SyncConfigFile = Type.Object(
         {
           maxChanges: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
           maxBodyBytes: Type.Optional(Type.Integer({ minimum: 1024, maximum: 100_000_000 })),
+          maxBodyNodes: Type.Optional(
+            Type.Integer({
+              minimum: 1000,
+              maximum: 5_000_000,
+              description: 'Objects, lists and properties of a body.',
+            }),
+          ),
           maxDocumentBytes: Type.Optional(Type.Integer({ minimum: 256, maximum: MAX_DOCUMENT_BYTES })),
           maxScopes: Type.Optional(
             Type.Integer({ minimum: 1, maximum: 1000, description: 'Scopes of one request.' }),
@@ -248,6 +255,7 @@ export function parseSyncConfig(
   const filled = {
     maxChanges: 1000,
     maxBodyBytes: 8_000_000,
+    maxBodyNodes: 500_000,
     maxDocumentBytes: MAX_DOCUMENT_BYTES,
     maxScopes: 50,
     maxAnswerBytes: 4_000_000,

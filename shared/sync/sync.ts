@@ -26,8 +26,6 @@ export interface SyncSettings {
   readonly retention: number;
   /** Longest time a sync may take, in milliseconds. */
   readonly deadline: number;
-  /** How soon clients are asked to come back, in milliseconds. */
-  readonly interval: number;
 }
 
 export interface SyncDependencies {
@@ -37,6 +35,8 @@ export interface SyncDependencies {
   readonly rules: Rules;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** How soon the client is asked to come back, in milliseconds; `hasMore`: there is more to fetch. */
+  readonly wait: (hasMore: boolean) => number;
   readonly onMalformed: (scope: string, id: string) => void;
 }
 
@@ -167,7 +167,7 @@ export async function sync(
     streams,
     scopes: [...new Set([...identity.scopes, ...scopes])],
     resync,
-    nextSyncRecommended: formatDateTime(finished + (hasMore ? 0 : settings.interval)),
+    nextSyncRecommended: formatDateTime(finished + dependencies.wait(hasMore)),
     stats: {
       changes: prepared.length,
       documents: documents.length,

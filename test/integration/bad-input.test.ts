@@ -14,7 +14,7 @@ let alice: string;
 let before: ReadonlyMap<string, StoredItem>;
 
 beforeAll(async () => {
-  stack = await startStack({ quiet: true });
+  stack = await startStack({ quiet: true, settings: { RATE_LIMIT_PER_SECOND: '0' } });
   database = new Database(stack);
   alice = await stack.issuerHandle.token({ sub: 'alice', facilities: ['12'] });
   const bob = await stack.issuerHandle.token({ sub: 'bob', facilities: ['13'] });

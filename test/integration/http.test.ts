@@ -6,11 +6,16 @@ import { startStack, type Stack } from '../../local/stack.ts';
 import { describeApi } from '../../shared/protocol/openapi.ts';
 import { call, expectProblem, postSync } from '../support/api.ts';
 
+const PAGE = 'https://app.example.com';
+
 let stack: Stack;
 let alice: string;
 
 beforeAll(async () => {
-  stack = await startStack({ quiet: true });
+  stack = await startStack({
+    quiet: true,
+    settings: { CORS_ALLOWED_ORIGINS: `${PAGE}, http://localhost:5173` },
+  });
   alice = await stack.issuerHandle.token({ sub: 'alice' });
 }, 30_000);
 afterAll(() => stack.dispose());
@@ -116,6 +121,54 @@ describe('What is not there', () => {
     const response = await fetch(new URL('/', stack.api));
     expect([response.status, await response.text()]).toEqual([404, '']);
   });
+});
+
+describe('A page of another origin', () => {
+  const preflight = (origin: string) =>
+    call(`${stack.api}/sync`, {
+      method: 'OPTIONS',
+      headers: {
+        origin,
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization,content-type',
+      },
+    });
+
+  it.each([PAGE, 'http://localhost:5173'])('that is allowed may call: %s', async (origin) => {
+    const asked = await preflight(origin);
+    expect(asked.status).toBe(204);
+    expect(Object.fromEntries(asked.headers)).toMatchObject({
+      'access-control-allow-origin': origin,
+      'access-control-allow-methods': 'POST',
+      'access-control-max-age': '7200',
+      vary: 'Accept-Encoding, Origin',
+    });
+    expect(asked.headers.get('access-control-allow-headers')).toMatch(/authorization, content-type/);
+    expect(asked.headers.has('access-control-allow-credentials')).toBe(false);
+
+    const answer = await postSync(stack, alice, { protocol: 1, deviceId: 'page' }, { origin });
+    expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
+    expect(answer.headers.get('access-control-expose-headers')).toBe('x-request-id, retry-after, etag');
+  });
+
+  it('that is allowed may read why it was refused', async () => {
+    const answer = await call(`${stack.api}/sync`, { method: 'POST', headers: { origin: PAGE } });
+    expectProblem(answer, 401, 'missing_token');
+    expect(answer.headers.get('access-control-allow-origin')).toBe(PAGE);
+  });
+
+  it.each(['https://evil.example', 'null', `${PAGE}.evil.example`])(
+    'that is not is told nothing: %s',
+    async (origin) => {
+      const asked = await preflight(origin);
+      expect(asked.status).toBe(204);
+      const answer = await call(`${stack.api}/health`, { headers: { origin } });
+      for (const { headers } of [asked, answer]) {
+        expect([...headers.keys()].filter((name) => name.startsWith('access-control'))).toEqual([]);
+        expect(headers.get('vary')).toContain('Origin');
+      }
+    },
+  );
 });
 
 describe('A request id', () => {

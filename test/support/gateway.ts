@@ -57,7 +57,6 @@ const SETTINGS: SyncSettings = {
   epoch: '1',
   retention: 90 * 86_400,
   deadline: 60_000,
-  interval: 300_000,
 };
 
 /** @param scopes the shared scopes of every user */
@@ -95,6 +94,7 @@ export function openGateway(endpoint: string, key: string, scopes: readonly stri
         rules: createRules(settings.config ?? CONFIG, null),
         settings: { ...SETTINGS, ...settings },
         now: Date.now,
+        wait: () => 0,
         onMalformed: () => undefined,
       }),
     items: async (scope = 'user:alice') => {

@@ -30,7 +30,35 @@ describe('The settings', () => {
       masterKey: { kind: 'setting' },
       identity: { algorithms: ['RS256'], jwksUri: null, userClaim: 'sub' },
       token: { lifetime: 3600 },
+      http: { allowedOrigins: new Set(), compressFrom: 1024 },
     });
+  });
+
+  it.each(['https://app.example.com', 'http://localhost:5173, https://a.example:8443  https://b.example'])(
+    'take origins as browsers send them: %s',
+    (CORS_ALLOWED_ORIGINS) => {
+      const { http } = readConfig({ ...GOOD, CORS_ALLOWED_ORIGINS });
+      expect([...http.allowedOrigins]).toEqual(CORS_ALLOWED_ORIGINS.split(/[ ,]+/));
+    },
+  );
+
+  it.each([
+    '*',
+    'https://*.example.com',
+    'null',
+    'app.example.com',
+    'https://app.example.com/',
+    'https://APP.example.com',
+    'https://app.example.com:443',
+    'https://app.example.com/path',
+    'http://app.example.com',
+    'https://user@app.example.com',
+    'file:///',
+    'https://app.example.com,',
+  ])('refuse what no browser sends as an origin, and every wildcard: %s', (CORS_ALLOWED_ORIGINS) => {
+    expect(problemsOf({ ...GOOD, CORS_ALLOWED_ORIGINS })).toEqual([
+      expect.stringContaining('CORS_ALLOWED_ORIGINS is not a list of origins'),
+    ]);
   });
 
   it('tell everything that is wrong at once, each with what it means and an example', () => {

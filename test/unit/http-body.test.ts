@@ -12,8 +12,8 @@ const requestOf = (body: Uint8Array | string | null, headers: Record<string, str
       ...headers,
     },
   }) as unknown as HttpRequest;
-const read = (body: Uint8Array | string | null, headers?: Record<string, string>, limit = 100) =>
-  readJson(requestOf(body, headers), limit);
+const read = (body: Uint8Array | string | null, headers?: Record<string, string>) =>
+  readJson(requestOf(body, headers), { maxBodyBytes: 100, maxBodyNodes: 15 });
 
 describe('A JSON body', () => {
   it('is read, with or without a byte order mark', async () => {
@@ -44,6 +44,34 @@ describe('A JSON body', () => {
     const frame = Buffer.from('28b52ffd0088190000223122', 'hex');
     await expect(read(frame, { 'content-encoding': 'zstd' })).rejects.toMatchObject({ code: 'invalid_json' });
     expect(await read(zstdCompressSync('"1"'), { 'content-encoding': 'zstd' })).toBe('1');
+  });
+
+  it.each([
+    ['objects', '{},'],
+    ['lists', '[],'],
+  ])('may hold so many %s, and no more', async (_name, one) => {
+    const some = (count: number) => `[${one.repeat(count).slice(0, -1)}]`;
+    expect(await read(some(14))).toHaveLength(14);
+    await expect(read(some(15))).rejects.toMatchObject({ code: 'body_too_complex' });
+  });
+
+  it('may hold so many properties, and no more', async () => {
+    const some = (count: number) => `{${Array.from({ length: count }, (_, n) => `"${n}":0`).join()}}`;
+    expect(Object.keys((await read(some(14))) as object)).toHaveLength(14);
+    await expect(read(some(15))).rejects.toMatchObject({ code: 'body_too_complex' });
+  });
+
+  it('may be nested so deep, and no deeper', async () => {
+    const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
+    expect(await read(nested(15))).toHaveLength(1);
+    await expect(read(nested(16))).rejects.toMatchObject({ code: 'body_too_complex' });
+  });
+
+  it('is refused for its structure before it is whole, and unpacked', async () => {
+    const packed = gzipSync('['.repeat(99));
+    await expect(read(packed, { 'content-encoding': 'gzip' })).rejects.toMatchObject({
+      code: 'body_too_complex',
+    });
   });
 
   it.each([null, '', ' \n'])('is missing when it is %j', async (body) => {

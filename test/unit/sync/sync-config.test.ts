@@ -13,6 +13,7 @@ it('fills in what is left open', () => {
   expect(config.limits).toEqual({
     maxChanges: 1000,
     maxBodyBytes: 8_000_000,
+    maxBodyNodes: 500_000,
     maxDocumentBytes: 921_600,
     maxScopes: 50,
     maxAnswerBytes: 4_000_000,
