@@ -109,6 +109,9 @@ class Merge {
 
   #value(stored: Side, incoming: Side, base: Side, rule: FieldRule): Side {
     if (rule.owner === 'server' && !hasExceptions(rule)) return stored;
+    // Whole, so that a side that alone changed something keeps the order of its arrays.
+    if (base !== UNKNOWN && same(stored, base)) return incoming;
+    if (base !== UNKNOWN && same(incoming, base)) return stored;
     if (isJsonObject(stored) && isJsonObject(incoming)) {
       return this.objects(stored, incoming, isJsonObject(base) || base === UNKNOWN ? base : {}, rule);
     }
@@ -116,7 +119,7 @@ class Merge {
       const merged = this.#elements(stored, incoming, base, rule);
       if (merged !== null) return merged;
     }
-    if (base === UNKNOWN && stored === ABSENT) return incoming;
+    // The whole document does not name it; a patch that removes it says so.
     if (base === UNKNOWN && incoming === ABSENT) return stored;
     return this.#leaf(stored, incoming, base, rule);
   }
@@ -125,7 +128,7 @@ class Merge {
   #leaf(stored: Side, incoming: Side, base: Side, rule: FieldRule): Side {
     if (rule.owner === 'server') return stored;
     if (same(stored, incoming)) return stored;
-    if (base !== UNKNOWN && same(stored, base)) return incoming;
+    if (same(stored, base === UNKNOWN ? ABSENT : base)) return incoming;
     if (base !== UNKNOWN && same(incoming, base)) return stored;
     const client = rule.owner === 'client' || (rule.owner === 'newest' && this.#newer);
     this.lost[client ? 'stored' : 'incoming'] = true;
