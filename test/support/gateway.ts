@@ -21,7 +21,7 @@ export interface Gateway {
   readonly store: DocumentStore;
   /** One sync of a user, as it would arrive over HTTP: the body goes through JSON. */
   readonly sync: (
-    user: string,
+    user: string | Identity,
     body: object,
     settings?: Partial<SyncSettings>,
     store?: DocumentStore,
@@ -84,12 +84,12 @@ export function openGateway(endpoint: string, key: string, scopes: readonly stri
     container,
     store,
     sync: (
-      user: string,
+      user: string | Identity,
       body: object,
       settings: Partial<SyncSettings> = {},
       through: DocumentStore = store,
     ) =>
-      sync(JSON.parse(JSON.stringify(body)), identityOf(user, scopes), {
+      sync(JSON.parse(JSON.stringify(body)), typeof user === 'string' ? identityOf(user, scopes) : user, {
         store: through,
         rules: createRules(settings.config ?? CONFIG, null),
         settings: { ...SETTINGS, ...settings },
