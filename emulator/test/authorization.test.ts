@@ -90,7 +90,27 @@ const matrix: readonly (readonly [string, RawRequest, string])[] = [
   [
     'read partition ranges',
     { method: 'GET', path: 'dbs/db/colls/items/pkranges' },
+    '401 401 403 403 401 401 200 200 200 200 200 200 200',
+  ],
+  [
+    'query a partition range',
+    {
+      method: 'POST',
+      path: docs,
+      headers: { ...query, 'x-ms-documentdb-partitionkeyrangeid': '0' },
+      body: { query: 'SELECT * FROM c' },
+    },
     '401 401 403 403 401 401 200 403 403 403 200 403 200',
+  ],
+  [
+    'plan a query of a partition',
+    {
+      method: 'POST',
+      path: docs,
+      headers: { ...key, 'x-ms-cosmos-is-query-plan-request': 'True' },
+      body: { query: 'SELECT * FROM c' },
+    },
+    '401 401 403 403 401 401 200 200 200 403 200 403 200',
   ],
   [
     'read a document',
