@@ -85,14 +85,16 @@ export function countIndexedTerms(document: JsonObject, paths: IndexingPaths): n
         walk(child);
         trail.pop();
       }
-    } else if (paths.everything || isIndexed(trail, paths)) count++;
+    } else if (isIndexed(trail, paths)) count++;
   };
   walk(document);
   return count;
 }
 
-/** The longest path that speaks of a property decides; a tie goes to the exact one. */
-function isIndexed(trail: readonly string[], paths: IndexingPaths): boolean {
+/** The longest path that speaks of a property decides; a tie goes to the exact one. Array items are `[]`. */
+export function isIndexed(trail: readonly string[], paths: IndexingPaths): boolean {
+  if (paths.off) return false;
+  if (paths.everything) return true;
   const best = (list: readonly (readonly string[])[]): number =>
     Math.max(-1, ...list.map((path) => matchLength(trail, path)));
   return best(paths.included) > best(paths.excluded);

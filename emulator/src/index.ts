@@ -15,7 +15,9 @@ import { Catalog } from './resources/catalog.ts';
 import { SqliteStore } from './storage/sqlite-store.ts';
 import { History } from './storage/lagging-replica.ts';
 import type { ReplicaControl } from './storage/lagging-replica.ts';
+import { Sweeper } from './storage/sweeper.ts';
 import type { Store } from './storage/store.ts';
+import { Cursors } from './documents/cursors.ts';
 import { conditionHolds } from './documents/query.ts';
 
 export type { IdentityOptions, RoleAssignment } from './auth/bearer.ts';
@@ -75,6 +77,9 @@ export interface Emulator {
   dispose(): Promise<void>;
 }
 
+/** How often a few thousand documents are looked at for expired ones. */
+const sweepEveryMs = 5_000;
+
 const loopback: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost']);
 
 /** Starts the emulator. Resolves when it takes requests. */
@@ -111,6 +116,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
       log,
       assignments: options.identity?.assignments ?? [],
       history,
+      cursors: new Cursors(),
       holds: conditionHolds,
       endpoint: () => endpoint,
     };
@@ -119,6 +125,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
       server.once('error', reject);
       server.listen(options.port ?? 0, host, resolve);
     });
+    const stopSweeping = new Sweeper(store, now).start(sweepEveryMs);
     const { port } = server.address() as AddressInfo;
     endpoint = `${certificate === undefined ? 'http' : 'https'}://${nameOf(host)}:${port}/`;
     return {
@@ -137,6 +144,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
       },
       dispose: () =>
         new Promise((resolve, reject) => {
+          stopSweeping();
           server.close((error) => {
             store.close();
             if (error === undefined) resolve();

@@ -2,6 +2,7 @@ import { badRequest, CosmosError } from './errors.ts';
 import type { JsonObject, JsonValue } from './json.ts';
 import { compileQuery as compile, QueryError, queryPlan } from './query/index.ts';
 import type { PlanOptions, QueryPlan } from './query/index.ts';
+import type { CompiledQuery as Compiled } from './query/index.ts';
 import type { Filter } from './storage/store.ts';
 
 /** A query as requests carry it. */
@@ -10,11 +11,15 @@ export interface QuerySpec {
   readonly parameters: readonly { name: string; value: JsonValue }[];
 }
 
+export type QueryPaths = Pick<Compiled, 'filteredBy' | 'sortedBy'>;
+
 export interface CompiledQuery {
   /** Rows come as they are asked for where the query allows it. */
   run(documents: Iterable<JsonObject>): Iterable<JsonValue>;
   /** Can the answers of several partitions simply follow each other? If not, clients need a query plan. */
   readonly streams: boolean;
+  /** The document paths that an index can help with. */
+  readonly paths: QueryPaths;
   /** What the store can find by itself; the query checks again in any case. */
   readonly filter: Filter | undefined;
 }
@@ -40,6 +45,7 @@ export function compileQuery(spec: QuerySpec, now: () => number): CompiledQuery 
     const compiled = compile(spec.query, [...spec.parameters], { now });
     return {
       streams: compiled.streams,
+      paths: compiled,
       filter: filterOf(compiled),
       run: (documents) => rethrowing(spec.query, compiled.run(documents)),
     };

@@ -1,3 +1,4 @@
+import { RowCursor } from './documents/cursors.ts';
 import { cutRows, querySpec, readToken } from './documents/query.ts';
 import { header, pageSize } from './http/context.ts';
 import type { Context } from './http/context.ts';
@@ -15,6 +16,6 @@ export function queryResources(
     .map((text): unknown => JSON.parse(text))
     .filter((resource): resource is JsonObject => isObject(resource));
   const token = readToken(header(context, 'x-ms-continuation'), ['o']) as { o: number } | undefined;
-  const page = cutRows(query.run(resources), token?.o ?? 0, pageSize(context));
+  const page = cutRows(new RowCursor(query.run(resources)), token?.o ?? 0, pageSize(context));
   return { results: page.rows, continuation: page.continuation };
 }

@@ -218,6 +218,11 @@ const matrix: readonly (readonly [string, RawRequest, string])[] = [
     '401 401 403 403 401 401 403 403 403 403 200 403 200',
   ],
   [
+    'list conflicts',
+    { method: 'GET', path: 'dbs/db/colls/items/conflicts' },
+    '401 401 403 403 401 401 200 403 403 403 403 403 200',
+  ],
+  [
     'list users',
     { method: 'GET', path: 'dbs/db/users' },
     '401 401 403 403 401 401 200 403 403 403 403 403 200',

@@ -25,6 +25,25 @@ describe('documents', () => {
       expect((await container.item('a', 'two').read()).resource).toMatchObject({ pk: 'two' });
     }));
 
+  it.each([
+    'a?b',
+    'a?b=c&d',
+    'a b',
+    'a%20b',
+    '100%',
+    'WithAllowedSpecial,=.:~+-@()^${}[]!_Chars',
+    '測試 ☃',
+    'a+b',
+  ])('may have the id %p', (id) =>
+    withEmulator(async ({ container }) => {
+      expect((await container.items.create({ id, pk: 'p' })).statusCode).toBe(201);
+      const item = container.item(id, 'p');
+      expect((await item.read()).resource).toMatchObject({ id });
+      expect((await item.replace({ id, pk: 'p', n: 1 })).statusCode).toBe(200);
+      expect((await item.delete()).statusCode).toBe(204);
+    }),
+  );
+
   it('keep their rid and change their etag when they are replaced', () =>
     withEmulator(async ({ container }) => {
       const { resource: first } = await container.items.create({ id: 'a', pk: 'p' });

@@ -1,4 +1,4 @@
-import type { ContainerDefinition } from '@azure/cosmos';
+import type { ContainerDefinition, IndexingPolicy } from '@azure/cosmos';
 import { PermissionMode } from '@azure/cosmos';
 import { send, sendSigned } from './raw-request.ts';
 import { refusalOf, withEmulator } from './with-emulator.ts';
@@ -63,10 +63,71 @@ describe('containers', () => {
   it('keep and give back what they were made with', () =>
     withEmulator(async ({ database }) => {
       const { resource } = await database.containers.create(definition);
-      expect(resource).toMatchObject(definition);
+      const { excludedPaths } = definition.indexingPolicy;
+      expect(resource).toMatchObject({
+        ...definition,
+        // ETags are indexed nowhere: the service adds them to what is left out.
+        indexingPolicy: {
+          ...definition.indexingPolicy,
+          excludedPaths: [...excludedPaths, { path: '/"_etag"/?' }],
+        },
+      });
       expect(resource?._rid).toMatch(/^[A-Za-z0-9+-]{11}=$/);
       expect(resource?._self).toMatch(/^dbs\/.+\/colls\/.+\/$/);
       expect((await database.container('full').read()).resource).toEqual(resource);
+    }));
+
+  it('have their indexing policy completed as the service completes it', () =>
+    withEmulator(async ({ database }) => {
+      const etag = { path: '/"_etag"/?' };
+      const completed = async (id: string, indexingPolicy?: IndexingPolicy) =>
+        (await database.containers.create({ id, ...(indexingPolicy ? { indexingPolicy } : {}) })).resource
+          ?.indexingPolicy;
+      const all = { indexingMode: 'consistent', automatic: true, includedPaths: [{ path: '/*' }] };
+      expect(await completed('none given')).toEqual({ ...all, excludedPaths: [etag] });
+      expect(await completed('empty', {})).toEqual({ ...all, excludedPaths: [etag] });
+      expect(await completed('excludes', { excludedPaths: [{ path: '/a/*' }] })).toEqual({
+        ...all,
+        excludedPaths: [{ path: '/a/*' }, etag],
+      });
+      expect(await completed('off', { indexingMode: 'none' })).toEqual({
+        indexingMode: 'none',
+        automatic: false,
+        includedPaths: [],
+        excludedPaths: [],
+      });
+    }));
+
+  it.each([
+    [{ throughput: 400 }, 1],
+    [{ throughput: 10_000 }, 1],
+    [{ throughput: 10_100 }, 2],
+    [{ throughput: 21_000 }, 4],
+    [{ maxThroughput: 30_000 }, 5],
+  ])('made with %p have %p physical partitions', (throughput, count) =>
+    withEmulator(async ({ database }) => {
+      const { container } = await database.containers.create({ id: 'wide', ...throughput });
+      expect(await container.getFeedRanges()).toHaveLength(count);
+    }),
+  );
+
+  it('tell what they hold and how far their index is, when asked', () =>
+    withEmulator(async ({ container }) => {
+      await container.items.create({ id: 'a', pk: 'p', text: 'x'.repeat(2000) });
+      const { headers } = await container.read({ populateQuotaInfo: true });
+      expect(headers['x-ms-documentdb-collection-index-transformation-progress']).toBe('100');
+      expect(headers['x-ms-resource-usage']).toMatch(/documentsSize=3;documentsCount=1;collectionSize=3;/);
+      expect(headers['x-ms-resource-quota']).toContain('documentsCount=-1;');
+      const { headers: plain } = await container.read();
+      expect(plain['x-ms-resource-usage']).toBeUndefined();
+    }));
+
+  it('have a conflicts feed, which is empty: one region has no conflicts', () =>
+    withEmulator(async ({ container, emulator }) => {
+      expect((await container.conflicts.readAll().fetchAll()).resources).toEqual([]);
+      expect((await container.conflicts.query('SELECT * FROM c').fetchAll()).resources).toEqual([]);
+      const none = { method: 'GET', path: 'dbs/db/colls/items/conflicts/none' };
+      expect((await sendSigned(emulator, none)).status).toBe(404);
     }));
 
   it('are replaced except for their partition key', () =>

@@ -7,7 +7,7 @@ import type { DocumentRow } from '../storage/store.ts';
 import { liveness } from './document-writer.ts';
 import { sliceOf } from './feed-slice.ts';
 import { replicaFor } from './replica.ts';
-import { requireSession, sessionHeader } from './session.ts';
+import { requireSession, rangeHeaders } from './session.ts';
 
 /**
  * The change feed in latest-version mode: every document that exists, at the place of its last change. The
@@ -40,7 +40,7 @@ export function readChangeFeed(context: Context, container: ContainerState): Ans
       status: 304,
       charge: 1,
       body: null,
-      headers: { ...sessionHeader(feed.ranges), etag: `"${Math.max(newest, start.afterLsn)}"` },
+      headers: { ...rangeHeaders(feed.ranges), etag: `"${Math.max(newest, start.afterLsn)}"` },
     };
 
   const documents = page.rows.map(({ body, lsn }) => `${body.slice(0, -1)},"_lsn":${lsn}}`);
@@ -50,7 +50,7 @@ export function readChangeFeed(context: Context, container: ContainerState): Ans
     charge: feedCharge(text.length),
     body: text,
     headers: {
-      ...sessionHeader(feed.ranges),
+      ...rangeHeaders(feed.ranges),
       etag: `"${page.lastLsn}"`,
       'x-ms-item-count': String(documents.length),
     },

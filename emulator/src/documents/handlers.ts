@@ -13,7 +13,7 @@ import { keyFromHeader, readFrom, resolvePartition, writeTo } from './partition.
 import type { Partition } from './partition.ts';
 import { parsePatch } from './patch.ts';
 import { replicaFor } from './replica.ts';
-import { requireSession, sessionHeader } from './session.ts';
+import { requireSession, rangeHeaders } from './session.ts';
 
 /** Everything under /dbs/{database}/colls/{container}/docs except queries. */
 export function handleDocuments(context: Context, container: ContainerState): Answer {
@@ -106,7 +106,7 @@ const etagHeader = (result: DocumentResult): Record<string, string> =>
   result.etag === undefined ? {} : { etag: result.etag };
 
 const positionHeaders = ({ range }: Pick<Partition, 'range'>): Record<string, string> => ({
-  ...sessionHeader([range]),
+  ...rangeHeaders([range]),
   lsn: String(range.lsn),
 });
 
@@ -157,7 +157,7 @@ function list(context: Context, container: ContainerState): Answer {
     charge: bodies.length === 0 ? readCharge(0) : feedCharge(text.length),
     body: text,
     headers: {
-      ...sessionHeader(ranges),
+      ...rangeHeaders(ranges),
       'x-ms-item-count': String(bodies.length),
       ...(more ? { 'x-ms-continuation': String(last) } : {}),
     },

@@ -6,8 +6,10 @@ import { isObject } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import { compileQuery, planQuery } from '../query-engine.ts';
 import type { CompiledQuery, QuerySpec } from '../query-engine.ts';
+import { parseBody } from '../resources/catalog.ts';
 import type { ContainerState } from '../resources/catalog.ts';
 import type { DocumentRow } from '../storage/store.ts';
+import { RowCursor } from './cursors.ts';
 import { liveness, parseStored } from './document-writer.ts';
 import { parseKeyValues } from '../partition/partition-key.ts';
 import type { QueryPlan } from '../query/index.ts';
@@ -15,8 +17,9 @@ import { sliceOf } from './feed-slice.ts';
 import type { FeedSlice } from './feed-slice.ts';
 import { ownerHeaders } from './handlers.ts';
 import { resolvePartition } from './partition.ts';
+import { indexUtilization } from './index-metrics.ts';
 import { replicaFor } from './replica.ts';
-import { requireSession, sessionHeader } from './session.ts';
+import { requireSession, rangeHeaders } from './session.ts';
 
 export { conditionHolds } from '../query-engine.ts';
 
@@ -54,14 +57,32 @@ export function handleQuery(context: Context, container: ContainerState): Answer
     body: text,
     headers: {
       ...ownerHeaders(container),
-      ...sessionHeader(feed.ranges),
+      ...rangeHeaders(feed.ranges),
       'x-ms-item-count': String(page.rows.length),
-      ...(header(context, 'x-ms-documentdb-populatequerymetrics')?.toLowerCase() === 'true'
+      ...(isTrue(context, 'x-ms-documentdb-populatequerymetrics')
         ? { 'x-ms-documentdb-query-metrics': metricsOf(page, text.length, performance.now() - started) }
         : {}),
+      ...indexMetrics(context, container, query),
       ...(page.continuation === undefined ? {} : { 'x-ms-continuation': page.continuation }),
     },
   };
+}
+
+const isTrue = (context: Context, name: string): boolean => header(context, name)?.toLowerCase() === 'true';
+
+function indexMetrics(
+  context: Context,
+  { row }: ContainerState,
+  { paths }: CompiledQuery,
+): Record<string, string> {
+  const form = isTrue(context, 'x-ms-cosmos-populateindexmetrics-v2')
+    ? 'uri'
+    : isTrue(context, 'x-ms-cosmos-populateindexmetrics')
+      ? 'base64'
+      : undefined;
+  if (form === undefined) return {};
+  const policy = parseBody(row)['indexingPolicy'];
+  return { 'x-ms-cosmos-index-utilization': indexUtilization(paths, policy, form) };
 }
 
 /** What the SDKs read as query metrics. Only the total time is measured; its parts are not told apart. */
@@ -178,7 +199,10 @@ function streamPage(
 
 const isSkipToken = (continuation: string | undefined): boolean => continuation?.startsWith('{"o"') === true;
 
-/** Any other query runs anew for every page and leaves out the rows of the pages before. */
+/**
+ * Any other query is paged by the number of rows gone. One that had read everything by the end of a page keeps the rest
+ * for the next one, as long as nothing changes; the others run anew and leave out the rows of the pages before.
+ */
 function skipPage(
   context: Context,
   container: ContainerState,
@@ -186,43 +210,60 @@ function skipPage(
   query: CompiledQuery,
   continuation: string | undefined,
 ): Page {
+  const { cursors, history, now } = context.services;
   const skip = (readToken(continuation, ['o']) as { o: number } | undefined)?.o ?? 0;
-  let loaded = 0;
-  let loadedBytes = 0;
+  const live = liveness(container, now());
+  const read = { loaded: 0, loadedBytes: 0, everything: false };
   function* documents(): Iterable<JsonObject> {
     const source = replicaFor(context, container).reads.documents(
       container.model.no,
       feed.slice,
-      liveness(container, context.services.now()),
+      live,
       0,
       query.filter,
     );
     for (const row of source) {
-      loaded++;
-      loadedBytes += row.body.length;
+      read.loaded++;
+      read.loadedBytes += row.body.length;
       yield parseStored(row.body);
     }
+    read.everything = true;
   }
-  const page = cutRows(query.run(documents()), skip, pageSize(context));
-  return { ...page, loaded, loadedBytes };
+  const keyAt = (gone: number): string =>
+    JSON.stringify([
+      container.model.rid,
+      feed.slice,
+      feed.ranges.map(({ id, lsn }) => [id, lsn]),
+      live.defaultTtl === null ? null : live.nowSeconds,
+      querySpec(context),
+      gone,
+    ]);
+  const kept = skip > 0 && history.lag === 0 ? cursors.take(keyAt(skip)) : undefined;
+  const rows = kept?.rows ?? new RowCursor(query.run(documents()));
+  const page = cutRows(rows, skip, pageSize(context), kept !== undefined);
+  if (page.continuation !== undefined && (kept !== undefined || read.everything) && history.lag === 0)
+    cursors.keep(keyAt(skip + page.rows.length), rows, kept?.bytes ?? read.loadedBytes);
+  else rows.close();
+  return { ...page, loaded: read.loaded, loadedBytes: read.loadedBytes };
 }
 
-/** Rows from `skip` on, as many as fit one page, with the place to go on. */
+/** Rows from `skip` on (where they are not gone yet), as many as fit one page, with the place to go on. */
 export function cutRows(
-  values: Iterable<unknown>,
+  source: RowCursor,
   skip: number,
   wanted: number,
+  skipped = false,
 ): { rows: string[]; continuation: string | undefined } {
   const rows: string[] = [];
-  let index = 0;
   let bytes = 0;
-  for (const value of values) {
-    if (index++ < skip) continue;
+  for (let gone = skipped ? skip : 0; gone < skip && source.take() !== undefined; gone++);
+  for (let value = source.peek(); value !== undefined; value = source.peek()) {
     const text = JSON.stringify(value);
     if (rows.length > 0 && (rows.length >= wanted || bytes + text.length > maximumAnswerBytes))
       return { rows, continuation: JSON.stringify({ o: skip + rows.length }) };
     rows.push(text);
     bytes += text.length;
+    source.take();
   }
   return { rows, continuation: undefined };
 }

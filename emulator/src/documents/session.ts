@@ -7,12 +7,18 @@ export function sessionToken(range: RangeState): string {
 }
 
 /**
- * The token of the partitions that a request was about. Several are joined only where one answer came from several:
- * most SDKs ask one partition at a time and cannot read more than one token.
+ * Which partitions a request was about: their session tokens, and the id where it was one. Tokens are joined only
+ * where one answer came from several: most SDKs ask one partition at a time and cannot read more than one token.
  */
-export const sessionHeader = (ranges: readonly RangeState[]): Record<string, string> => ({
-  'x-ms-session-token': ranges.map(sessionToken).join(','),
-});
+export function rangeHeaders(ranges: readonly RangeState[]): Record<string, string> {
+  const [range] = ranges;
+  return {
+    'x-ms-session-token': ranges.map(sessionToken).join(','),
+    ...(range !== undefined && ranges.length === 1
+      ? { 'x-ms-documentdb-partitionkeyrangeid': range.id }
+      : {}),
+  };
+}
 
 /**
  * A read whose session has seen a later state than the one stored cannot be served: 404 with sub-status 1002. It

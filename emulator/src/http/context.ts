@@ -4,6 +4,7 @@ import { badRequest } from '../errors.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { isObject } from '../json.ts';
 import type { BulkBudget } from '../documents/bulk.ts';
+import type { Cursors } from '../documents/cursors.ts';
 import type { Catalog, ContainerState } from '../resources/catalog.ts';
 import type { WriterServices } from '../documents/document-writer.ts';
 import type { Route } from './route.ts';
@@ -12,6 +13,7 @@ import type { Route } from './route.ts';
 export interface Services extends WriterServices {
   readonly catalog: Catalog;
   readonly masterKey: Buffer;
+  readonly cursors: Cursors;
   readonly endpoint: () => string;
 }
 

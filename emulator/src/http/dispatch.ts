@@ -7,7 +7,7 @@ import { handleDocuments, ownerHeaders } from '../documents/handlers.ts';
 import { chargeOf } from '../documents/document-writer.ts';
 import { keyFromHeader } from '../documents/partition.ts';
 import { sliceOf } from '../documents/feed-slice.ts';
-import { sessionHeader } from '../documents/session.ts';
+import { rangeHeaders } from '../documents/session.ts';
 import { handleQuery, handleQueryPlan } from '../documents/query.ts';
 import { CosmosError, notSupported } from '../errors.ts';
 import { canonicalKey } from '../partition/partition-key.ts';
@@ -120,10 +120,12 @@ function rawLink({ path, route }: Request): string {
   return (route.feed ? parts.slice(0, -1) : parts).join('/');
 }
 
+const inContainer: ReadonlySet<string> = new Set(['container', 'document', 'pkranges', 'conflict']);
+
 function containerOf(services: Services, route: Route): ContainerState | undefined {
   const { resource, names } = route;
   const [database, container] = names;
-  const under = resource === 'container' || resource === 'document' || resource === 'pkranges';
+  const under = inContainer.has(resource);
   return under && database !== undefined && container !== undefined
     ? services.catalog.container(database, container)
     : undefined;
@@ -149,7 +151,7 @@ function answerTo(context: Context): Answer {
 function sessionOf(request: Request, container: ContainerState): Record<string, string> {
   if (request.route.resource !== 'document' || request.route.operation === 'queryPlan') return {};
   try {
-    return sessionHeader(sliceOf(request, container).ranges);
+    return rangeHeaders(sliceOf(request, container).ranges);
   } catch {
     // The request does not say where it goes; that may be why it was refused.
     return {};

@@ -10,6 +10,7 @@ export type Resource =
   | 'user'
   | 'permission'
   | 'offer'
+  | 'conflict'
   | 'unknown';
 
 export type Operation =
@@ -46,6 +47,7 @@ const shapes: Readonly<Record<string, Resource>> = {
   'dbs/colls': 'container',
   'dbs/colls/pkranges': 'pkranges',
   'dbs/colls/docs': 'document',
+  'dbs/colls/conflicts': 'conflict',
   'dbs/users': 'user',
   'dbs/users/permissions': 'permission',
   offers: 'offer',

@@ -42,7 +42,7 @@ async function serve(parts: ServerParts, incoming: IncomingMessage, outgoing: Se
   const started = performance.now();
   const at = parts.services.now();
   const body = await readBody(incoming);
-  const path = (incoming.url ?? '/').split('?')[0] ?? '/';
+  const path = pathOf(incoming.url ?? '/');
   const method = incoming.method ?? 'GET';
   if (method === 'GET' && path === '/_explorer') {
     outgoing.writeHead(200, {
@@ -84,6 +84,11 @@ async function serve(parts: ServerParts, incoming: IncomingMessage, outgoing: Se
   else
     send(outgoing, answer, header(request, 'x-ms-activity-id') ?? randomUUID(), performance.now() - started);
 }
+
+/** The JavaScript SDK sends a question mark in a document's id as it is; the service has no query strings there. */
+const documentPath = /^\/*dbs\/[^/?]+\/colls\/[^/?]+\/docs\/[^/?]/;
+
+const pathOf = (url: string): string => (documentPath.test(url) ? url : (url.split('?')[0] ?? '/'));
 
 async function proveBearer(
   { verifier, services }: ServerParts,

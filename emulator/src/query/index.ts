@@ -1,7 +1,7 @@
 import { bind } from './bind.ts';
 import type { BoundQuery, QueryParameter } from './bind.ts';
 import { parse } from './parser.ts';
-import { documentPath } from './partition-key.ts';
+import { documentPath, documentPaths } from './partition-key.ts';
 import { planQuery } from './plan.ts';
 import type { PlanOptions, QueryPlan } from './plan.ts';
 import { compile } from './run.ts';
@@ -28,6 +28,8 @@ export interface CompiledQuery {
   sqlite(options: SqliteOptions): SqliteQuery | null;
   /** Whether the answers of several partitions can simply follow each other. If not, clients need a query plan. */
   readonly streams: boolean;
+  /** The document paths that WHERE asks for: what an index can help with. */
+  readonly filteredBy: readonly (readonly (string | number)[])[];
   /** What ORDER BY sorts documents by, first things first: what an index must be there for. */
   readonly sortedBy: readonly SortKey[];
 }
@@ -54,9 +56,17 @@ export function compileQuery(
   return {
     run: (documents) => run(documents, now),
     sqlite: (options) => pushDown(plan, options),
+    filteredBy: filterPaths(plan.query),
     sortedBy: sortKeys(plan.query),
     streams: !grouping && orderBy.length === 0 && !distinct && top === undefined && limit === undefined,
   };
+}
+
+function filterPaths({ sources, where }: BoundQuery): (string | number)[][] {
+  const source = sources[0];
+  if (!where || source?.collection.kind !== 'documents' || source.iterate) return [];
+  const { path } = source.collection;
+  return documentPaths(where, source.slot).map((rest) => [...path, ...rest]);
 }
 
 function sortKeys({ sources, orderBy }: BoundQuery): SortKey[] {

@@ -389,6 +389,12 @@ class Parser {
         const form = upper === 'ARRAY' ? 'array' : 'exists';
         return this.#made({ kind: 'subquery', form, query, start, end: this.#lastEnd() });
       }
+      case 'ALL':
+      case 'FIRST':
+      case 'LAST':
+        if (this.#isSymbol('(') && this.#isWord('SELECT', 1))
+          throw new QueryError('UNSUPPORTED', `${upper} of a subquery is not supported.`, token);
+        break;
       case 'UDF': {
         this.#expectSymbol('.');
         return this.#call(this.#name(), true, start);

@@ -62,6 +62,52 @@ export function documentPath(expression: Bound, slot: number): (string | number)
   }
 }
 
+/** Every document path that a condition asks for, each once, in the order of the text. */
+export function documentPaths(condition: Bound, slot: number): (string | number)[][] {
+  const found = new Map<string, (string | number)[]>();
+  const visit = (bound: Bound): void => {
+    const path = documentPath(bound, slot);
+    if (path) found.set(JSON.stringify(path), path);
+    else operandsOf(bound).forEach(visit);
+  };
+  visit(condition);
+  return [...found.values()];
+}
+
+/** The direct operands of an expression; those of subqueries belong to the subqueries. */
+function operandsOf(bound: Bound): readonly Bound[] {
+  switch (bound.kind) {
+    case 'constant':
+    case 'slot':
+    case 'subquery':
+      return [];
+    case 'property':
+      return [bound.object];
+    case 'item':
+      return [bound.object, bound.index];
+    case 'unary':
+      return [bound.operand];
+    case 'binary':
+      return [bound.left, bound.right];
+    case 'logical':
+      return bound.operands;
+    case 'conditional':
+      return [bound.condition, bound.then, bound.otherwise];
+    case 'between':
+      return [bound.value, bound.low, bound.high];
+    case 'in':
+      return [bound.value, ...bound.list];
+    case 'like':
+      return [bound.value, bound.pattern];
+    case 'call':
+      return bound.arguments;
+    case 'array':
+      return bound.items;
+    case 'object':
+      return bound.properties.map(({ value }) => value);
+  }
+}
+
 /** `/a/"b c"/d` as a partition key definition writes it. */
 function splitPath(path: string): string[] {
   return [...path.matchAll(/\/(?:"([^"]*)"|([^/]*))/g)].map((match) => match[1] ?? match[2] ?? '');

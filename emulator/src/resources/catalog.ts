@@ -85,7 +85,8 @@ export class Catalog {
     });
   }
 
-  createContainer(database: ResourceRow, body: JsonObject): ResourceRow {
+  /** With as many physical partitions as the emulator was told to make, or more where the throughput needs them. */
+  createContainer(database: ResourceRow, body: JsonObject, partitionsNeeded: number): ResourceRow {
     const rid = containerRid(database.rid, this.#options.random);
     const definition = completeContainer(withoutSystem(body));
     return this.#store.transaction(() => {
@@ -105,7 +106,8 @@ export class Catalog {
       );
       const { key, indexing } = modelOf(definition, placeOf(row, database));
       this.#store.indexPaths(row.no, namedPaths(indexing.included));
-      for (const range of firstRanges(this.#options.partitions, key)) this.#store.insertRange(row.no, range);
+      const partitions = Math.max(this.#options.partitions, partitionsNeeded);
+      for (const range of firstRanges(partitions, key)) this.#store.insertRange(row.no, range);
       return row;
     });
   }

@@ -1,6 +1,6 @@
 import { badRequest } from '../errors.ts';
 import { isObject } from '../json.ts';
-import type { JsonObject } from '../json.ts';
+import type { JsonObject, JsonValue } from '../json.ts';
 import { readKeyDefinition } from './container-model.ts';
 
 /** What the service fills in where a container's definition leaves it out. */
@@ -45,14 +45,29 @@ function completeIndexing(policy: JsonObject[string] | undefined): JsonObject {
   const text = typeof mode === 'string' ? mode.toLowerCase() : '';
   if (!['consistent', 'lazy', 'none'].includes(text))
     throw badRequest(`The indexing mode ${JSON.stringify(mode)} is none of consistent, lazy and none.`);
-  if (text === 'none') return { ...policy, indexingMode: text, automatic: policy['automatic'] ?? false };
+  if (text === 'none')
+    return {
+      ...policy,
+      indexingMode: text,
+      automatic: policy['automatic'] ?? false,
+      includedPaths: policy['includedPaths'] ?? [],
+      excludedPaths: policy['excludedPaths'] ?? [],
+    };
   return {
     ...policy,
     indexingMode: text,
     automatic: policy['automatic'] ?? true,
     includedPaths: policy['includedPaths'] ?? [{ path: '/*' }],
-    excludedPaths: policy['excludedPaths'] ?? [{ path: '/"_etag"/?' }],
+    excludedPaths: withEtag(policy['excludedPaths']),
   };
+}
+
+/** ETags are indexed nowhere, whatever else is left out. */
+function withEtag(excluded: JsonValue | undefined): JsonValue {
+  const etag = { path: '/"_etag"/?' };
+  const paths = excluded ?? [];
+  if (!Array.isArray(paths)) throw badRequest('The excluded paths of the indexing policy are not a list.');
+  return paths.some((entry) => isObject(entry) && entry['path'] === etag.path) ? paths : [...paths, etag];
 }
 
 /** Partition key and unique keys of a container stay as they were made. */

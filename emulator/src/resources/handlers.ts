@@ -5,9 +5,9 @@ import type { Answer, Context } from '../http/context.ts';
 import { ownerHeaders } from '../documents/handlers.ts';
 import { queryResources } from '../query-resources.ts';
 import { childRid } from '../rid.ts';
-import type { ResourceRow, ResourceType } from '../storage/store.ts';
+import type { ResourceRow, ResourceType, StorageUsage } from '../storage/store.ts';
 import { parseBody, textOf } from './catalog.ts';
-import { createOffer, offerContent, replaceOffer } from './offers.ts';
+import { createOffer, offerContent, partitionsFor, replaceOffer } from './offers.ts';
 import { newPermissionRid, readScope, refuseSecond, withToken } from './permissions.ts';
 import { lifetime } from './permissions.ts';
 import { randomBytes } from 'node:crypto';
@@ -24,6 +24,8 @@ export function handleResources(context: Context): Answer {
       return containers(context);
     case 'pkranges':
       return partitionKeyRanges(context);
+    case 'conflict':
+      return conflicts(context);
     case 'user':
       return users(context);
     case 'permission':
@@ -175,7 +177,7 @@ function containers(context: Context): Answer {
       const content = offerContent(context);
       const shared = store.resource('offer', '', database.rid) !== undefined;
       const row = store.transaction(() => {
-        const created = catalog.createContainer(database, objectBody(context));
+        const created = catalog.createContainer(database, objectBody(context), partitionsFor(content));
         if (!shared || content !== undefined) offer(context, created, content);
         return created;
       });
@@ -202,16 +204,27 @@ function containers(context: Context): Answer {
 function withOwner(context: Context, row: ResourceRow, answer: Answer): Answer {
   const container = context.services.catalog.containerByRid(row.rid);
   if (container === undefined) throw notFound();
-  const quota =
-    header(context, 'x-ms-documentdb-populatequotainfo') === undefined
-      ? {}
-      : { 'x-ms-resource-usage': `documentsCount=${context.services.store.countDocuments(row.no)};` };
+  const asked = header(context, 'x-ms-documentdb-populatequotainfo')?.toLowerCase() === 'true';
+  const quota = asked ? quotaHeaders(context.services.store.usage(row.no)) : {};
   // The owner of a container is its database; the Java SDK makes the container's own link of it.
   const owner = {
     'x-ms-content-path': container.model.databaseRid,
     'x-ms-alt-content-path': `dbs/${encodeURIComponent(container.model.databaseName)}`,
   };
   return { ...answer, headers: { ...answer.headers, ...owner, ...quota } };
+}
+
+/** Sizes in kilobytes. The limit of a container's size is that of one physical partition: 50 GB. */
+function quotaHeaders({ documents, bytes }: StorageUsage): Record<string, string> {
+  const kilobytes = Math.ceil(bytes / 1024);
+  const scripts = (limits: readonly [number, number, number]): string =>
+    `functions=${limits[0]};storedProcedures=${limits[1]};triggers=${limits[2]};`;
+  return {
+    'x-ms-resource-quota': `${scripts([50, 100, 25])}documentSize=2048;documentsSize=52428800;documentsCount=-1;collectionSize=52428800;`,
+    'x-ms-resource-usage': `${scripts([0, 0, 0])}documentSize=0;documentsSize=${kilobytes};documentsCount=${documents};collectionSize=${kilobytes};`,
+    // Indexes are always up to date here.
+    'x-ms-documentdb-collection-index-transformation-progress': '100',
+  };
 }
 
 function partitionKeyRanges(context: Context): Answer {
@@ -242,6 +255,13 @@ function partitionKeyRanges(context: Context): Answer {
   });
   const answer = feedAnswer(rid, 'PartitionKeyRanges', texts, undefined);
   return { ...answer, headers: { ...answer.headers, etag, ...ownerHeaders(container) } };
+}
+
+/** One region has no conflicts: the feed is there and always empty. */
+function conflicts({ container, route }: Context): Answer {
+  if (container === undefined) throw notFound();
+  if (route.operation !== 'list' && route.operation !== 'query') throw notFound();
+  return feedAnswer(container.model.rid, 'Conflicts', [], undefined);
 }
 
 function users(context: Context): Answer {

@@ -10,6 +10,7 @@ import type {
   ResourceRow,
   ResourceType,
   Slice,
+  StorageUsage,
   Store,
 } from './store.ts';
 
@@ -313,6 +314,19 @@ export class SqliteStore implements Store {
     });
   }
 
+  sweepExpired(fromNo: number, toNo: number, nowSeconds: number): boolean {
+    const expired = this.#all(
+      `SELECT documents.no FROM documents JOIN resources ON resources.no = documents.container
+       WHERE documents.no >= :fromNo AND documents.no < :toNo
+       AND json_extract(resources.body, '$.defaultTtl') IS NOT NULL
+       AND coalesce(ttl, json_extract(resources.body, '$.defaultTtl')) <> -1
+       AND ts + coalesce(ttl, json_extract(resources.body, '$.defaultTtl')) <= :now`,
+      { fromNo, toNo, now: nowSeconds },
+    ) as { no: number }[];
+    if (expired.length > 0) this.transaction(() => expired.forEach(({ no }) => this.deleteDocument(no)));
+    return toNo < this.#nextDocument;
+  }
+
   deleteContainerDocuments(container: number): void {
     this.indexPaths(container, []);
     this.#run('DELETE FROM documents WHERE container = :container', { container });
@@ -382,11 +396,11 @@ export class SqliteStore implements Store {
     return statement.iterate(parameters, ...anonymous) as unknown as Iterable<DocumentRow>;
   }
 
-  countDocuments(container: number): number {
-    const row = this.#get('SELECT count(*) AS count FROM documents WHERE container = :container', {
-      container,
-    }) as { count: number };
-    return row.count;
+  usage(container: number): StorageUsage {
+    return this.#get(
+      'SELECT count(*) AS documents, coalesce(sum(octet_length(body)), 0) AS bytes FROM documents WHERE container = :container',
+      { container },
+    ) as StorageUsage;
   }
 }
 

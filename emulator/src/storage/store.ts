@@ -108,6 +108,11 @@ export interface Store {
   isAlive(no: number, live: Liveness): boolean;
   /** Forgets an expired document that stands in the way of a new one with its id. */
   deleteExpired(container: number, pk: string, id: string): void;
+  /**
+   * Forgets expired documents among those numbered from `fromNo` to before `toNo`, whatever container they are in.
+   * Returns whether there are numbers beyond.
+   */
+  sweepExpired(fromNo: number, toNo: number, nowSeconds: number): boolean;
   deleteContainerDocuments(container: number): void;
   nextDocumentNumber(): number;
 
@@ -127,6 +132,11 @@ export interface Store {
     afterLsn: number,
     sinceSeconds: number,
   ): Iterable<DocumentRow>;
-  /** Bytes stored under one logical partition and number of documents, for quota answers. */
-  countDocuments(container: number): number;
+  /** What a container's documents take, for quota answers. */
+  usage(container: number): StorageUsage;
+}
+
+export interface StorageUsage {
+  readonly documents: number;
+  readonly bytes: number;
 }
