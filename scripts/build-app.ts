@@ -1,9 +1,11 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'esbuild';
+import { readSyncConfig } from '../shared/sync/sync-config.ts';
 
 /**
- * Writes the app as it ships, to `dist/app`: host.json, package.json and one CommonJS bundle with its source map.
+ * Writes the app as it ships, to `dist/app`: host.json, sync.config.json, package.json and one CommonJS bundle with its
+ * source map; the rules of the application are a second bundle, where sync.config.json names a module with some.
  * The files are made aside and moved in one by one, so that a host that starts meanwhile finds a whole app.
  *
  * @param root folder of this repository
@@ -14,22 +16,9 @@ export async function buildApp(root: string): Promise<number> {
   const out = `${app}.${process.pid}`;
   await mkdir(app, { recursive: true });
   await mkdir(out, { recursive: true });
-  await build({
-    entryPoints: [join(root, 'functions', 'main.ts')],
-    outfile: join(out, 'main.cjs'),
-    bundle: true,
-    platform: 'node',
-    target: 'node22',
-    format: 'cjs',
-    minify: true,
-    keepNames: true,
-    sourcemap: 'linked',
-    sourcesContent: false,
-    legalComments: 'none',
-    // The Functions host supplies this module at run time.
-    external: ['@azure/functions-core'],
-    logLevel: 'warning',
-  });
+  await bundle(join(root, 'functions', 'main.ts'), join(out, 'main.cjs'));
+  const { rules } = readSyncConfig(await readFile(join(root, 'sync.config.json'), 'utf8'));
+  if (rules !== null) await bundle(join(root, rules), join(out, 'sync.rules.cjs'));
   for (const name of ['host.json', 'sync.config.json']) {
     await writeFile(join(out, name), await readFile(join(root, name)));
   }
@@ -44,3 +33,21 @@ export async function buildApp(root: string): Promise<number> {
   await rm(out, { recursive: true, force: true });
   return (await stat(join(app, 'main.cjs'))).size;
 }
+
+const bundle = (entry: string, outfile: string) =>
+  build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node22',
+    format: 'cjs',
+    minify: true,
+    keepNames: true,
+    sourcemap: 'linked',
+    sourcesContent: false,
+    legalComments: 'none',
+    // The Functions host supplies this module at run time.
+    external: ['@azure/functions-core'],
+    logLevel: 'warning',
+  });

@@ -1,6 +1,7 @@
-/** `npm run docs`: writes the pages, and the parts of pages, that are made from code. */
+/** `npm run docs`: writes the pages, parts of pages and schemas that are made from code. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { SyncConfigFile } from '../shared/sync/sync-config.ts';
 import { describeApi } from '../shared/protocol/openapi.ts';
 import { renderErrorsPage } from './errors-doc.ts';
 import { replaceGenerated } from './generated.ts';
@@ -9,6 +10,10 @@ import { renderSettings } from './settings-doc.ts';
 const docs = join(process.cwd(), 'docs');
 await writeFile(join(docs, 'errors.md'), renderErrorsPage());
 await writeFile(join(docs, 'openapi.json'), `${JSON.stringify(describeApi(), null, 2)}\n`);
+await writeFile(
+  join(process.cwd(), 'sync.config.schema.json'),
+  `${JSON.stringify(SyncConfigFile, null, 2)}\n`,
+);
 
 const operations = join(docs, 'operations.md');
 await writeFile(

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { DefaultAzureCredential } from '@azure/identity';
 import { listOperations } from './activity/list-operations.ts';
 import { operationRecord, recorded, type SyncOperation } from './activity/operation.ts';
@@ -17,10 +18,11 @@ import { createRateLimiter } from './http/rate-limit.ts';
 import type { OperationPage, SyncResponse, TokenResponse } from './protocol/index.ts';
 import { createLoad, paced, waitAfterSync } from './sync/pace.ts';
 import { createRules } from './sync/rules.ts';
-import { readSyncConfig, tokenMode, type SyncConfig } from './sync/sync-config.ts';
+import { SyncConfigError, readSyncConfig, tokenMode, type SyncConfig } from './sync/sync-config.ts';
 import { sync } from './sync/sync.ts';
 import { createBroker } from './tokens/broker.ts';
 import { createKeyProvider } from './tokens/key-provider.ts';
+import { createRuleWorker } from './validation/rule-worker.ts';
 
 /** How long records of the operation log wait in memory: what a crash takes away. */
 const RECORDER_INTERVAL_MS = 5_000;
@@ -54,11 +56,13 @@ export interface Call {
  *
  * @param env the settings
  * @param syncConfigText what stands in sync.config.json
+ * @param ruleModule file of the application's rules, where sync.config.json names some
  * @throws ConfigError, SyncConfigError
  */
 export function createServices(
   env: Readonly<Record<string, string | undefined>>,
   syncConfigText: string,
+  ruleModule: string | null = null,
   now: () => number = Date.now,
   random: () => number = Math.random,
 ): Services {
@@ -104,7 +108,22 @@ export function createServices(
   const takeTurn = createRateLimiter(config.rateLimit, now);
   const { sharedScopes, roles } = syncConfig;
   const claims = { userClaim: config.identity.userClaim, sharedScopes, roles };
-  const rules = createRules(syncConfig, null);
+  if (syncConfig.rules !== null && (ruleModule === null || !existsSync(ruleModule))) {
+    throw new SyncConfigError(
+      'sync.config.json',
+      null,
+      `\`/rules\` ${syncConfig.rules} was not built into the app: build it again.`,
+    );
+  }
+  const ruleWorker =
+    syncConfig.rules === null || ruleModule === null
+      ? null
+      : createRuleWorker({
+          module: ruleModule,
+          timeout: syncConfig.limits.ruleMilliseconds,
+          log: (message) => console.warn(message),
+        });
+  const rules = createRules(syncConfig, ruleWorker?.ask ?? null);
   const settings = { ...config.sync, config: syncConfig };
   const activity = createActivityStore(async () => (await gateway()).container(ACTIVITY));
   const recorder = createRecorder({

@@ -122,6 +122,13 @@ export const SyncConfigFile = Type.Object(
         { additionalProperties: false },
       ),
     ),
+    rules: Type.Optional(
+      Type.String({
+        pattern: '^\\./[^\\\\]+\\.[cm]?[jt]s$',
+        description:
+          'Module with rules of the application beside its schemas, seen from this file: it is built into the app.',
+      }),
+    ),
     limits: Type.Optional(
       Type.Object(
         {
@@ -179,6 +186,8 @@ export interface SyncConfig {
   /** Kind of shared scope to the token claim that lists its ids. */
   readonly sharedScopes: ReadonlyMap<string, string>;
   readonly roles: RoleMapping;
+  /** Module with rules of the application, seen from the file; null: there are none. */
+  readonly rules: string | null;
   readonly limits: Readonly<Required<NonNullable<SyncConfigFile['limits']>>>;
 }
 
@@ -248,7 +257,7 @@ export function parseSyncConfig(
     toError(pointer, `\`${pointer === '' ? '/' : pointer}\` ${reason}.`);
   const fault = check(file);
   if (fault !== null) throw refuse(fault.pointer, fault.reason);
-  const { collections, sharedScopes = {}, roles = {}, limits = {} } = file as SyncConfigFile;
+  const { collections, sharedScopes = {}, roles = {}, rules = null, limits = {} } = file as SyncConfigFile;
   if (Object.hasOwn(sharedScopes, 'user')) {
     throw refuse('/sharedScopes/user', 'is the private scope; nobody shares it');
   }
@@ -271,6 +280,7 @@ export function parseSyncConfig(
     ),
     sharedScopes: new Map(Object.entries(sharedScopes)),
     roles: toRoleMapping(roles, sharedScopes, refuse),
+    rules,
     limits: filled,
   };
 }

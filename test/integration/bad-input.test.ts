@@ -521,6 +521,16 @@ describe('A change that is wrong is rejected alone: its neighbours are stored', 
       '/collection',
     ],
     [
+      'a document that breaks a rule of the application',
+      change('x', {
+        scope: 'facility:12',
+        collection: 'visits',
+        data: { from: '2026-11-22', to: '2026-11-21' },
+      }),
+      'rule_violation',
+      '/data/to',
+    ],
+    [
       'the own scope for shared things',
       change('x', { collection: 'visits' }),
       'collection_out_of_scope',

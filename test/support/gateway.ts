@@ -7,7 +7,7 @@ import { openCosmos } from '../../shared/cosmos/client.ts';
 import { createDocumentStore } from '../../shared/cosmos/document-store.ts';
 import type { SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
 import type { DocumentStore } from '../../shared/sync/store.ts';
-import { createRules } from '../../shared/sync/rules.ts';
+import { createRules, type AskRules } from '../../shared/sync/rules.ts';
 import { parseSyncConfig } from '../../shared/sync/sync-config.ts';
 import { sync, type SyncSettings } from '../../shared/sync/sync.ts';
 
@@ -25,6 +25,7 @@ export interface Gateway {
     body: object,
     settings?: Partial<SyncSettings>,
     store?: DocumentStore,
+    ask?: AskRules,
   ) => Promise<SyncResponse>;
   /** Everything that is stored in a scope, system items included. */
   readonly items: (scope?: string) => Promise<Record<string, unknown>[]>;
@@ -88,10 +89,11 @@ export function openGateway(endpoint: string, key: string, scopes: readonly stri
       body: object,
       settings: Partial<SyncSettings> = {},
       through: DocumentStore = store,
+      ask: AskRules | null = null,
     ) =>
       sync(JSON.parse(JSON.stringify(body)), typeof user === 'string' ? identityOf(user, scopes) : user, {
         store: through,
-        rules: createRules(settings.config ?? CONFIG, null),
+        rules: createRules(settings.config ?? CONFIG, ask),
         settings: { ...SETTINGS, ...settings },
         now: Date.now,
         wait: () => 0,

@@ -6,7 +6,7 @@ import type {
   SyncResponse,
 } from '../../../shared/protocol/index.ts';
 import { PROTOCOL_VERSION } from '../../../shared/protocol/version.ts';
-import { answer, draw, isPending, receive, release, type Row } from '../row.ts';
+import { answer, draw, isPending, receive, release } from '../row.ts';
 import type { Address, RowStore, ScopeState, SetAside } from './row-store.ts';
 
 /** How much goes into one request. */
@@ -187,16 +187,14 @@ export function takeAnswer(
     if ((outcome === 'merged' || outcome === 'skipped') && document !== undefined) {
       conflicts.push({ address, outcome, mine: wholeChange(change, row.whole?.data), theirs: document });
     }
-    const next = answer(row, result);
-    store.setRow(address, next, stampOf(next, document ?? result));
+    store.setRow(address, answer(row, result));
     store.markBrought(address);
     touched.push(address);
   }
   for (const document of response.delta.documents) {
     const { scope, collection, documentId } = document;
     const address = { scope, collection, documentId };
-    const next = receive(store.row(address), document);
-    store.setRow(address, next, stampOf(next, document));
+    store.setRow(address, receive(store.row(address), document));
     store.markBrought(address);
     touched.push(address);
   }
@@ -234,10 +232,6 @@ const NOTHING: Taken = {
   forked: false,
   touched: [],
 };
-
-/** The gateway's stamp is that of what the user sees only where nothing is pending. */
-const stampOf = (row: Row, { lastModified }: { readonly lastModified?: string | null }) =>
-  isPending(row) ? undefined : lastModified;
 
 /** A patch is kept for the user with the whole content it led to. */
 const wholeChange = (change: Change, whole: Record<string, unknown> | undefined): Change =>

@@ -39,8 +39,7 @@ export interface ScopeState {
  */
 export interface RowStore {
   row(address: Address): Row;
-  /** @param lastModified of the content shown; absent: that of the waiting edit, otherwise as it was */
-  setRow(address: Address, row: Row, lastModified?: string | null): void;
+  setRow(address: Address, row: Row): void;
   /** Unanswered changes, by rising `seq`. */
   inFlight(): Change[];
   /** Some rows with an edit that waits and no change in flight, the oldest edit first. Empty: there are none. */

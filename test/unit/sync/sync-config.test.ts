@@ -1,4 +1,10 @@
-import { parseSyncConfig, readSyncConfig, tokenMode } from '../../../shared/sync/sync-config.ts';
+import { readFile } from 'node:fs/promises';
+import {
+  SyncConfigFile,
+  parseSyncConfig,
+  readSyncConfig,
+  tokenMode,
+} from '../../../shared/sync/sync-config.ts';
 
 it('fills in what is left open', () => {
   const config = parseSyncConfig({ collections: { items: {} } });
@@ -130,6 +136,12 @@ it.each([
   ],
 ])('refuses %s and names the place', (_, file, place) => {
   expect(() => parseSyncConfig(file)).toThrow(place);
+});
+
+it('the schema for editors is the one the service reads by, and the file keeps it', async () => {
+  const published: unknown = JSON.parse(await readFile('sync.config.schema.json', 'utf8'));
+  expect(published).toEqual(JSON.parse(JSON.stringify(SyncConfigFile)));
+  expect(readSyncConfig(await readFile('sync.config.json', 'utf8')).collections.size).toBeGreaterThan(0);
 });
 
 it('lets tokens write only where every private collection allows it', () => {
