@@ -4,8 +4,11 @@ import { findUnknownSettings } from '../shared/settings/read.ts';
 import { appServices } from './services.ts';
 import './get-cosmos-token.ts';
 import './health.ts';
+import './list-conflicts.ts';
+import './list-deletions.ts';
 import './list-operations.ts';
 import './open-api.ts';
+import './restore-conflict.ts';
 import './sync.ts';
 import './unmatched.ts';
 

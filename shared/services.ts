@@ -13,10 +13,21 @@ import { ACTIVITY, DOCUMENTS } from './cosmos/containers.ts';
 import { openCosmos } from './cosmos/client.ts';
 import { createDocumentStore } from './cosmos/document-store.ts';
 import { createPermissionStore } from './cosmos/permission-store.ts';
+import { createRecordStore } from './cosmos/record-store.ts';
 import type { EdgeSettings } from './http/edge.ts';
 import { createRateLimiter } from './http/rate-limit.ts';
-import type { OperationPage, SyncResponse, TokenResponse } from './protocol/index.ts';
 import { createLoad, paced, waitAfterSync } from './sync/pace.ts';
+import type {
+  ConflictPage,
+  DeletionPage,
+  OperationPage,
+  RestoreAnswer,
+  SyncResponse,
+  TokenResponse,
+} from './protocol/index.ts';
+import { listConflicts } from './sync/conflict-log.ts';
+import { listDeletions } from './sync/deletion-log.ts';
+import { restore } from './sync/restore.ts';
 import { createRules } from './sync/rules.ts';
 import { SyncConfigError, readSyncConfig, tokenMode, type SyncConfig } from './sync/sync-config.ts';
 import { sync } from './sync/sync.ts';
@@ -41,6 +52,12 @@ export interface Services {
   readonly tokenFor: (identity: Identity) => Promise<TokenResponse>;
   /** @throws RequestError, Unavailable */
   readonly listOperations: (query: unknown, identity: Identity) => Promise<OperationPage>;
+  /** @throws RequestError, Unavailable */
+  readonly listConflicts: (query: unknown, identity: Identity) => Promise<ConflictPage>;
+  /** @throws RequestError, Unavailable */
+  readonly restore: (conflictId: string, body: unknown, identity: Identity) => Promise<RestoreAnswer>;
+  /** @throws RequestError, Unavailable */
+  readonly listDeletions: (query: unknown, identity: Identity) => Promise<DeletionPage>;
   /** Writes what waits in the background. */
   readonly flush: () => Promise<void>;
 }
@@ -93,6 +110,7 @@ export function createServices(
   const gateway = config.cosmos.auth === 'key' ? withKey : () => Promise.resolve(withIdentity());
 
   const store = createDocumentStore(async () => (await gateway()).container(DOCUMENTS));
+  const records = createRecordStore(async () => (await gateway()).container(DOCUMENTS));
   const broker = createBroker(
     {
       endpoint,
@@ -176,6 +194,9 @@ export function createServices(
         ? broker.tokenFor(identity)
         : Promise.reject(new RequestError('token_service_off')),
     listOperations: (query, identity) => listOperations(query, identity, activity),
+    listConflicts: (query, identity) => listConflicts(query, identity, { records, documents: store }),
+    restore: (id, body, identity) => restore(id, body, identity, { store, settings, rules, now }),
+    listDeletions: (query, identity) => listDeletions(query, identity, records),
     flush: () => recorder.flush(),
   };
 }

@@ -45,6 +45,11 @@ export const ERRORS = {
     'Configure another claim as the user id (AUTH_USER_CLAIM).',
   ),
 
+  scope_not_granted: request(
+    403,
+    'The token grants none, or not all, of the scopes that were asked for.',
+    'Ask for scopes that the answer of a sync lists in `scopes`.',
+  ),
   role_insufficient: request(
     403,
     'The role of the user does not allow this.',
@@ -125,6 +130,17 @@ export const ERRORS = {
     400,
     'The `seq` numbers of a scope do not rise, or start at or below the one named in `streams`.',
     'Send the unanswered changes of a scope in the order in which they drew their numbers.',
+  ),
+
+  conflict_not_found: request(
+    404,
+    'There is no such conflict in the log of this scope.',
+    'Name the scope of the conflict, and its `id` as the log tells it. Records are kept until the retention ends.',
+  ),
+  restore_too_large: request(
+    413,
+    'What is put back does not fit into one batch beside what it replaces.',
+    'Look at the current document first, then name its version in `baseVersion`.',
   ),
 
   // What went wrong here

@@ -5,6 +5,7 @@ export * from './ids.ts';
 export * from './operation-log.ts';
 export * from './paging.ts';
 export * from './problem.ts';
+export * from './record-log.ts';
 export * from './sync.ts';
 export * from './token.ts';
 export * from './version.ts';

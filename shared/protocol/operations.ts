@@ -2,6 +2,7 @@ import { Type, type TSchema } from 'typebox';
 import type { RequestErrorCode } from './errors.ts';
 import { Health } from './health.ts';
 import { OperationPage, OperationQuery } from './operation-log.ts';
+import { ConflictPage, DeletionPage, RecordQuery, RestoreAnswer, RestoreRequest } from './record-log.ts';
 import { CHANGE_SCHEMAS, SyncEnvelope, SyncResponse } from './sync.ts';
 import { TokenResponse } from './token.ts';
 
@@ -75,6 +76,51 @@ export const OPERATIONS = {
       'too_many_scopes',
       'stream_out_of_order',
     ],
+  },
+  ListConflicts: {
+    path: 'sync/conflicts',
+    methods: ['GET'],
+    summary: 'The conflict log',
+    description:
+      'Versions that lost against a concurrent write, kept until the retention ends: scope after scope, within a scope the newest first.',
+    caller: 'user',
+    parameters: parametersOf(RecordQuery),
+    answer: ConflictPage,
+    errors: ['invalid_request', 'invalid_continuation', 'scope_not_granted'],
+  },
+  RestoreConflict: {
+    path: 'sync/conflicts/{id}/restore',
+    methods: ['POST'],
+    summary: 'Put a version back that lost a conflict',
+    description:
+      'A new edit of the caller on what is stored now. What it replaces goes to the conflict log. Done once: a repeat changes nothing.',
+    caller: 'user',
+    parameters: {
+      id: {
+        schema: Type.String(),
+        description: 'The `id` of the conflict, as the conflict log tells it.',
+      },
+    },
+    request: RestoreRequest,
+    answer: RestoreAnswer,
+    errors: [
+      'invalid_request',
+      'scope_not_granted',
+      'role_insufficient',
+      'conflict_not_found',
+      'restore_too_large',
+    ],
+  },
+  ListDeletions: {
+    path: 'sync/deletions',
+    methods: ['GET'],
+    summary: 'The deletion log',
+    description:
+      'What deletes in audited collections removed, kept until the retention ends: scope after scope, within a scope the newest first.',
+    caller: 'user',
+    parameters: parametersOf(RecordQuery),
+    answer: DeletionPage,
+    errors: ['invalid_request', 'invalid_continuation', 'scope_not_granted'],
   },
   ListOperations: {
     path: 'sync/operations',

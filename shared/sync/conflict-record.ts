@@ -4,6 +4,9 @@ import { formatDateTime } from './clock.ts';
 import { SYSTEM_PREFIX, type Address } from './stored.ts';
 import type { Item } from './store.ts';
 
+/** Ids of conflict records start so. */
+export const CONFLICT_PREFIX = `${SYSTEM_PREFIX}conflict:`;
+
 /** Cosmos DB takes 2 MB in a batch, which two large documents nearly fill: larger content beside the loser is left out. */
 const MAX_BESIDE_BYTES = 100_000;
 
@@ -32,7 +35,7 @@ export function conflictRecord(conflict: {
   const { address, recordId, strategy, outcome, base, userId, deviceId, now, retention } = conflict;
   const { lost, kept, bothLost } = conflict.conflict;
   return {
-    id: `${SYSTEM_PREFIX}conflict:${recordId}`,
+    id: `${CONFLICT_PREFIX}${recordId}`,
     scope: address.scope,
     collection: address.collection,
     documentId: address.documentId,

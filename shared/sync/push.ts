@@ -45,7 +45,7 @@ export interface Pushed {
 }
 
 /** Cosmos DB's limits for a batch are 100 operations, one of which is the ledger's, and 2 MB. */
-const FULL_RUN: RunLimits = { operations: 99, bytes: 2_060_000, changes: 1_000 };
+export const FULL_RUN: RunLimits = { operations: 99, bytes: 2_060_000, changes: 1_000 };
 /** A document that others keep changing is given up after so many refused batches. */
 const MAX_TRIES = 5;
 const READ_CHUNK = 99;
@@ -401,7 +401,7 @@ const documentIds = (items: readonly Prepared[]): string[] => [
  * What is not a document of ours can be replaced, and wins against nothing. A stamp far ahead of the gateway's clock
  * was written past it, and counts as now: nobody writes in the future.
  */
-function toState(item: unknown, scope: string, now: number): DocumentState {
+export function toState(item: unknown, scope: string, now: number): DocumentState {
   if (item === undefined) return { kind: 'absent' };
   const document = parseStored(item, scope);
   if (document !== null) {
