@@ -112,7 +112,7 @@ async function readPass(
   let { continuation } = pass;
   let unwanted = 1;
   while (maxBytes > 0 && now() < deadline) {
-    const size = pageSize(delta, limit, maxBytes);
+    const size = pageSize(delta, limit, maxBytes, written.size);
     if (size <= 0) break;
     const page = await store.changes(continuation, Math.min(size * unwanted, MAX_PAGE));
     if (page === null) return null;
@@ -120,11 +120,13 @@ async function readPass(
     if (page.drained) return { pass: { ...pass, continuation, drained: now() }, ended: true };
     const before = documents.length;
     for (const item of page.items) {
-      const id = isJsonObject(item) ? item['id'] : undefined;
+      const { id, _etag: etag } = isJsonObject(item) ? item : {};
+      // The echo of a large push is most of what is read: it is told before anything is parsed.
+      if (typeof etag === 'string' && written.has(etag)) continue;
       if (typeof id === 'string' && id.startsWith(SYSTEM_PREFIX)) continue;
       const document = parseStored(item, scope);
       if (document === null) onMalformed(typeof id === 'string' ? id : '');
-      else if (wanted.has(document.collection) && !written.has(document._etag)) {
+      else if (wanted.has(document.collection)) {
         documents.push(toRemote(document, toHeld(document)));
         delta.bytes += Buffer.byteLength(JSON.stringify(document.data));
       }
@@ -135,9 +137,12 @@ async function readPass(
   return { pass: { ...pass, continuation }, ended: false };
 }
 
-/** As many documents as still fit, going by the size of those that came; the first page is asked for in any case. */
-function pageSize({ documents, bytes }: Delta, limit: number, maxBytes: number): number {
+/**
+ * As many documents as still fit, going by the size of those that came; the first page is asked for in any case. Until
+ * then what this request wrote is read beside them: it takes no room in the answer.
+ */
+function pageSize({ documents, bytes }: Delta, limit: number, maxBytes: number, echo: number): number {
   const left = limit - documents.length;
-  if (documents.length === 0) return Math.min(left, Math.max(1, Math.floor(maxBytes / EXPECTED_SIZE)));
+  if (documents.length === 0) return Math.min(left, Math.max(1, Math.floor(maxBytes / EXPECTED_SIZE)) + echo);
   return Math.min(left, Math.floor(((maxBytes - bytes) * documents.length) / Math.max(1, bytes)));
 }
