@@ -58,8 +58,16 @@ export interface EmulatorOptions {
 export interface Emulator {
   /** http://127.0.0.1:PORT/ */
   readonly endpoint: string;
-  /** The master key in base64. */
+  /** The primary master key in base64, as it is now. */
   readonly key: string;
+  /** The secondary master key in base64, as it is now. */
+  readonly secondaryKey: string;
+  /**
+   * Makes a new key; the old one opens nothing from now on. With the primary key every resource token ends.
+   *
+   * @returns the new key in base64
+   */
+  regenerateKey(which: 'primary' | 'secondary'): string;
   /** A key that reads and never writes. */
   readonly readOnlyKey: string;
   /** With https: the certificate as PEM, for clients to take as their CA. */
@@ -92,7 +100,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
   const now = options.now ?? Date.now;
   const store = new SqliteStore(options.data ?? ':memory:', options.durability ?? 'full');
   try {
-    const masterKey = Buffer.from(masterKeyOf(store, options.key), 'base64');
+    const masterKey = Buffer.from(keyOf(store, 'masterKey', options.key), 'base64');
     const catalog = new Catalog({ store, now, random: randomBytes, partitions: options.partitions ?? 1 });
     const log = new RequestLog();
     const faults = new FaultPlan();
@@ -103,6 +111,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     let endpoint = '';
     const keys = {
       master: masterKey,
+      secondary: Buffer.from(keyOf(store, 'secondaryKey'), 'base64'),
       readOnly: createHmac('sha512', masterKey).update('read-only key').digest(),
       localAuthDisabled: options.disableLocalAuth ?? false,
     };
@@ -111,7 +120,6 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
       catalog,
       now,
       keys,
-      masterKey,
       throughput,
       log,
       assignments: options.identity?.assignments ?? [],
@@ -130,7 +138,20 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
     endpoint = `${certificate === undefined ? 'http' : 'https'}://${nameOf(host)}:${port}/`;
     return {
       endpoint,
-      key: masterKey.toString('base64'),
+      get key() {
+        return keys.master.toString('base64');
+      },
+      get secondaryKey() {
+        return keys.secondary.toString('base64');
+      },
+      regenerateKey: (which) => {
+        const key = randomBytes(64);
+        store.transaction(() =>
+          store.saveSetting(which === 'primary' ? 'masterKey' : 'secondaryKey', key.toString('base64')),
+        );
+        keys[which === 'primary' ? 'master' : 'secondary'] = key;
+        return key.toString('base64');
+      },
       readOnlyKey: keys.readOnly.toString('base64'),
       ...(certificate === undefined ? {} : { certificate: certificate.certificate }),
       requests: log,
@@ -182,10 +203,10 @@ function certificateOf(store: Store, now: number): Certificate {
 }
 
 /** The key given, the one kept from the last start, or a new one; kept for the next start. */
-function masterKeyOf(store: Store, given: string | undefined): string {
-  const key = given ?? store.setting('masterKey') ?? randomBytes(64).toString('base64');
+function keyOf(store: Store, name: 'masterKey' | 'secondaryKey', given?: string): string {
+  const key = given ?? store.setting(name) ?? randomBytes(64).toString('base64');
   if (Buffer.from(key, 'base64').length < 16)
     throw new Error('The master key is base64 of at least 16 bytes.');
-  store.transaction(() => store.saveSetting('masterKey', key));
+  store.transaction(() => store.saveSetting(name, key));
   return key;
 }

@@ -376,6 +376,23 @@ describe('authorization', () => {
       expect((await ask('GET', 'dbs')).status).toBe(401);
       expect((await ask('GET', 'dbs/db', new Date(Date.now() + 5000).toUTCString())).status).toBe(401);
     }));
+
+  it('may be with the secondary key; a key that was made anew takes over, and the old one opens nothing', () =>
+    withEmulator(async ({ emulator }) => {
+      const date = new Date().toUTCString();
+      const request = { method: 'GET', path: 'dbs/db' };
+      const ask = async (with_: string) =>
+        (await send(emulator, request, signed(with_, request, date), date)).status;
+      const { key: primary, secondaryKey: secondary } = emulator;
+      expect([await ask(primary), await ask(secondary)]).toEqual([200, 200]);
+      const next = emulator.regenerateKey('primary');
+      expect(emulator.key).toBe(next);
+      expect([await ask(primary), await ask(next), await ask(secondary)]).toEqual([401, 200, 200]);
+      emulator.regenerateKey('secondary');
+      expect([await ask(secondary), await ask(emulator.secondaryKey), await ask(next)]).toEqual([
+        401, 200, 200,
+      ]);
+    }));
 });
 
 function headerOf(

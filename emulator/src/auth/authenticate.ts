@@ -12,7 +12,10 @@ export type Caller =
   | { readonly kind: 'principal'; readonly principal: string };
 
 export interface Keys {
-  readonly master: Buffer;
+  /** The primary key. Regenerated while running. */
+  master: Buffer;
+  /** The other key that opens everything, for the time while the first is changed. */
+  secondary: Buffer;
   readonly readOnly: Buffer;
   /** True: only Microsoft Entra tokens are taken, as with disableLocalAuth on an account. */
   readonly localAuthDisabled: boolean;
@@ -105,7 +108,12 @@ function master(
   const signature = /^type=master&ver=1\.0&sig=(.+)$/.exec(token)?.[1];
   if (signature === undefined) throw unauthorized('The authorization token is not well formed.');
   const matches = (key: Buffer): boolean => signatureMatches(key, verb, route, rawLink, date, signature);
-  const kind = matches(keys.master) ? 'master' : matches(keys.readOnly) ? 'readOnly' : undefined;
+  const kind =
+    matches(keys.master) || matches(keys.secondary)
+      ? 'master'
+      : matches(keys.readOnly)
+        ? 'readOnly'
+        : undefined;
   if (kind === undefined)
     throw unauthorized(
       "The input authorization token can't serve the request. The wrong key is being used or the expected payload is not " +

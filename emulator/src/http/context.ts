@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Caller } from '../auth/authenticate.ts';
+import type { Caller, Keys } from '../auth/authenticate.ts';
 import { badRequest } from '../errors.ts';
 import type { JsonObject, JsonValue } from '../json.ts';
 import { isObject } from '../json.ts';
@@ -12,8 +12,8 @@ import type { Route } from './route.ts';
 /** What handlers work with: made once, when the emulator starts. */
 export interface Services extends WriterServices {
   readonly catalog: Catalog;
-  readonly masterKey: Buffer;
   readonly cursors: Cursors;
+  readonly keys: Keys;
   readonly endpoint: () => string;
 }
 

@@ -92,7 +92,7 @@ export function withToken(context: Context, row: ResourceRow): string {
   const seconds = lifetime(header(context, 'x-ms-documentdb-expiry-seconds'));
   const scope = readScopeOrNone(services, body);
   // A permission whose container is gone opens nothing; it is still listed, with a token for nothing.
-  const token = mintToken(services.masterKey, {
+  const token = mintToken(services.keys.master, {
     permission: row.rid,
     mode: scope?.mode ?? 'Read',
     container: scope?.container.model.rid ?? '',
