@@ -72,6 +72,7 @@ export async function benchGateway(): Promise<Record<string, number>> {
       {
         userId: user,
         claimedId: user,
+        tokenId: null,
         ownScope: `user:${user}`,
         scopes: [`user:${user}`],
         roles: { general: 'writer', kinds: new Map() },

@@ -1,9 +1,26 @@
+import { readJson, SMALL_BODY } from '../shared/http/body.ts';
+import { readQuery } from '../shared/http/query.ts';
+import { parseTokenRequest } from '../shared/tokens/token-request.ts';
 import { appServices } from './services.ts';
 import { serve } from './serve.ts';
 
-/** Answers with a short-lived Cosmos DB resource token for the caller's own partition. */
-serve('GetCosmosToken', async (request) => {
-  const { authenticate, tokenFor } = appServices();
-  const identity = await authenticate(request.headers.get('authorization'));
-  return { jsonBody: await tokenFor(identity) };
+/** Answers with short-lived Cosmos DB resource tokens, for the caller's own partition or the scopes asked for. */
+serve('GetCosmosToken', async (request, context) => {
+  const { access, tokensFor } = appServices();
+  const identity = await access.authenticate(request);
+  const hasBody = request.method === 'POST' && request.body !== null;
+  const content = hasBody
+    ? await readJson(request, SMALL_BODY)
+    : readQuery(request, ['lifetime'], ['scopes']);
+  const { scopes, mode, lifetime, deviceId } = parseTokenRequest(content, identity);
+  access.note(request, {
+    scope: scopes?.join(' ') ?? identity.ownScope,
+    ...(mode === undefined ? {} : { mode }),
+  });
+  await access.checkDevice(request, identity, deviceId ?? null);
+  const ask = { scopes: scopes ?? null, mode: mode ?? null, lifetime: lifetime ?? null };
+  const jsonBody = await tokensFor(identity, ask, ({ scope, mode: granted, expiresAt }) =>
+    access.record(request, context, 'mint', { scope, mode: granted, expiresAt }),
+  );
+  return { jsonBody };
 });

@@ -5,6 +5,6 @@ import { serve } from './serve.ts';
 /** Answers with the conflict log of the scopes that the caller may read. */
 serve('ListConflicts', async (request) => {
   const { authenticate, listConflicts } = appServices();
-  const identity = await authenticate(request.headers.get('authorization'));
+  const identity = await authenticate(request);
   return { jsonBody: await listConflicts(readQuery(request, ['limit']), identity) };
 });

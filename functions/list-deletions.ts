@@ -5,6 +5,6 @@ import { serve } from './serve.ts';
 /** Answers with the deletion log of the scopes that the caller may read. */
 serve('ListDeletions', async (request) => {
   const { authenticate, listDeletions } = appServices();
-  const identity = await authenticate(request.headers.get('authorization'));
+  const identity = await authenticate(request);
   return { jsonBody: await listDeletions(readQuery(request, ['limit']), identity) };
 });

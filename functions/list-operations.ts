@@ -5,6 +5,6 @@ import { serve } from './serve.ts';
 /** Answers with the operation log: what the caller's devices synced; for administrators, what everybody's did. */
 serve('ListOperations', async (request) => {
   const { authenticate, listOperations } = appServices();
-  const identity = await authenticate(request.headers.get('authorization'));
+  const identity = await authenticate(request);
   return { jsonBody: await listOperations(readQuery(request, ['limit']), identity) };
 });

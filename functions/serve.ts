@@ -15,6 +15,18 @@ export function serve(name: OperationName, answer: Answer): void {
     route: path,
     // Bearer tokens are verified by the function; function keys would end up in every client.
     authLevel: 'anonymous',
-    handler: edge(methods, answer, () => appServices().http),
+    handler: edge(methods, audited(answer), () => appServices().http),
   });
 }
+
+/** Puts refusals that say who may do what into the audit, whichever function they come from. */
+const audited =
+  (answer: Answer): Answer =>
+  async (request, context, requestId) => {
+    try {
+      return await answer(request, context, requestId);
+    } catch (error) {
+      appServices().access.refused(request, context, error);
+      throw error;
+    }
+  };

@@ -1,13 +1,29 @@
 import { SAFE_ALGORITHMS } from './auth/verify.ts';
+import type { TrustedIssuer } from './auth/authenticate.ts';
+import { parseIssuers } from './auth/issuers.ts';
 import type { EdgeSettings } from './http/edge.ts';
 import type { RateLimit } from './http/rate-limit.ts';
-import { readSettings, type Values } from './settings/read.ts';
-import { choice, integer, list, origins, secret, text, url, type Given } from './settings/setting.ts';
+import { ConfigError, readSettings, type Values } from './settings/read.ts';
+import {
+  choice,
+  flag,
+  integer,
+  isSafeUrl,
+  list,
+  origins,
+  parsed,
+  secret,
+  text,
+  url,
+  type Given,
+} from './settings/setting.ts';
+import type { MintLimits } from './tokens/mint-limiter.ts';
 
 export { ConfigError } from './settings/read.ts';
 
 const needsKey = (given: Given): boolean =>
-  given('KEY_VAULT_URI') === null && (given('COSMOS_AUTH') === 'key' || given('TOKEN_SERVICE') === 'on');
+  given('KEY_VAULT_URI') === null &&
+  (given('COSMOS_AUTH') === 'key' || given('TOKEN_SERVICE_ENABLED') === 'true');
 
 /**
  * Every setting of the app (an environment variable), in the order of the table in docs/operations.md, which
@@ -24,32 +40,100 @@ export const SETTINGS = {
     ['identity', 'key'],
     { default: 'identity' },
   ),
-  TOKEN_SERVICE: choice(
-    'Does `GetCosmosToken` give out resource tokens? With `off` and `COSMOS_AUTH=identity` the app needs no master key, and the account may have local authentication disabled.',
-    ['on', 'off'],
-    { default: 'on' },
+  TOKEN_SERVICE_ENABLED: flag(
+    'Does `GetCosmosToken` give out resource tokens? With `false` and `COSMOS_AUTH=identity` the app needs no master key, and the account may have local authentication disabled.',
+    { default: 'true' },
+  ),
+  AZURE_IDENTITY: choice(
+    'Who the app is to Azure: `default` tries what `DefaultAzureCredential` does, `managed` the managed identity alone. `AZURE_CLIENT_ID` picks one of several.',
+    ['default', 'managed'],
+    { default: 'default' },
   ),
   KEY_VAULT_URI: url('Key Vault that holds the master key. Wins over `COSMOS_KEY`.', { optional: true }),
-  COSMOS_KEY_SECRET: text('Name of the secret in that vault.', { default: 'cosmos-primary-key' }),
+  COSMOS_KEY_SECRET: text('Name of the secret in that vault that holds the primary key.', {
+    default: 'cosmos-primary-key',
+  }),
+  COSMOS_KEY_SECRET_SECONDARY: text(
+    'Name of the secret with the secondary key, which is used when Cosmos DB refuses the primary one.',
+    { default: 'cosmos-secondary-key' },
+  ),
   COSMOS_KEY: secret('The master key itself, for development.', {
-    requiredWhen: 'when `KEY_VAULT_URI` is not, unless `TOKEN_SERVICE=off` and `COSMOS_AUTH=identity`',
+    requiredWhen:
+      'when `KEY_VAULT_URI` is not, unless `TOKEN_SERVICE_ENABLED=false` and `COSMOS_AUTH=identity`',
     example: 'the primary key of the account; better: KEY_VAULT_URI',
     isRequired: needsKey,
   }),
+  COSMOS_KEY_SECONDARY: secret('The secondary key, used when Cosmos DB refuses the first.', {
+    optional: true,
+  }),
   AUTH_ISSUER: url(
     'The identity provider: the `iss` of accepted tokens. Its discovery document names the keys.',
-    { example: 'https://login.microsoftonline.com/<tenant id>/v2.0' },
+    {
+      requiredWhen: 'unless `AUTH_ISSUERS` is',
+      example: 'https://login.microsoftonline.com/<tenant id>/v2.0',
+      isRequired: (given) => given('AUTH_ISSUERS') === null,
+    },
   ),
-  AUTH_AUDIENCE: text('The `aud` of accepted tokens.', { example: 'api://tidemark' }),
+  AUTH_AUDIENCE: text('The `aud` of accepted tokens.', {
+    requiredWhen: 'unless `AUTH_ISSUERS` is',
+    example: 'api://tidemark',
+    isRequired: (given) => given('AUTH_ISSUERS') === null,
+  }),
   AUTH_ALGORITHMS: list('Accepted signature algorithms.', SAFE_ALGORITHMS, { default: 'RS256' }),
   AUTH_JWKS_URI: url('Where the keys are, when discovery is not wanted.', { optional: true }),
   AUTH_USER_CLAIM: text('The claim that names the user. Changing it changes every user’s scope.', {
     default: 'sub',
   }),
+  AUTH_ROLES_CLAIM: text('The claim that lists roles, where it is not the one of sync.config.json.', {
+    optional: true,
+  }),
+  AUTH_REQUIRED_SCOPES: list('Words that `scp` or `scope` of a token must all hold.', null, {
+    optional: true,
+  }),
+  AUTH_ISSUERS: parsed(
+    'JSON list of `{ alias, issuer, audience, jwksUri, algorithms, userClaim, rolesClaim, requiredScopes }`',
+    'Several identity providers, instead of the `AUTH_` settings above, which stand for a list of one. See below.',
+    { optional: true },
+    (given) => parseIssuers(given, isSafeUrl),
+  ),
+  AUTH_PLATFORM_PRINCIPAL: flag(
+    'Take `x-ms-client-principal` for proof where there is no bearer token. Only where App Service authentication is on: the app does not start otherwise, because anybody could write that header.',
+    { default: 'false' },
+  ),
+  DENY_LIST_REFRESH_SECONDS: integer(
+    'How soon an entry of the deny list takes effect in every process.',
+    { min: 1, max: 300, unit: 'seconds' },
+    { default: '30' },
+  ),
+  AUDIT_RETENTION_DAYS: integer(
+    'How long lines of the audit are kept.',
+    { min: 1, max: 3650, unit: 'days' },
+    { default: '90' },
+  ),
   TOKEN_LIFETIME_SECONDS: integer(
     'Life of a resource token.',
     { min: 600, max: 86_400, unit: 'seconds' },
     { default: '3600' },
+  ),
+  TOKEN_MAX_LIFETIME_SECONDS: integer(
+    'Longest life that a client can ask for; a shorter one than `TOKEN_LIFETIME_SECONDS` bounds that, too.',
+    { min: 600, max: 86_400, unit: 'seconds' },
+    { default: '3600' },
+  ),
+  TOKEN_METADATA_RUS: integer(
+    'Request units of metadata that a process may spend on making tokens. An account has 240 for everything and all processes.',
+    { min: 10, max: 200, unit: 'RU/s' },
+    { default: '100' },
+  ),
+  TOKEN_QUEUE_SECONDS: integer(
+    'How long a token request waits for its turn before it is answered `token_service_busy`.',
+    { min: 0, max: 60, unit: 'seconds' },
+    { default: '5' },
+  ),
+  TOKEN_UNUSED_DAYS: integer(
+    'Cosmos DB users whose last token was made so long ago are removed.',
+    { min: 2, max: 3650, unit: 'days' },
+    { default: '30' },
   ),
   SYNC_EPOCH: text('Change it after data was restored or replaced: every client starts its delta over.', {
     default: '1',
@@ -110,20 +194,28 @@ export interface Config {
   };
   /** Null where nothing needs it: no token service, and a gateway with an identity. */
   readonly masterKey:
-    | { readonly kind: 'setting'; readonly key: string }
-    | { readonly kind: 'vault'; readonly uri: string; readonly secret: string }
+    | { readonly kind: 'setting'; readonly keys: readonly string[] }
+    | { readonly kind: 'vault'; readonly uri: string; readonly secrets: readonly string[] }
     | null;
+  /** Is it the managed identity alone that the app is to Azure, and which of several. */
+  readonly azure: { readonly managedOnly: boolean; readonly clientId: string | null };
   readonly identity: {
-    readonly issuer: string;
-    readonly audience: string;
-    readonly algorithms: readonly string[];
-    readonly jwksUri: string | null;
-    readonly userClaim: string;
+    readonly issuers: readonly TrustedIssuer[];
+    readonly platformPrincipal: boolean;
+    /** In milliseconds. */
+    readonly denyListRefresh: number;
+    /** In seconds. */
+    readonly auditRetention: number;
   };
   readonly token: {
     readonly isOffered: boolean;
     /** In seconds. */
     readonly lifetime: number;
+    /** In seconds. */
+    readonly maxLifetime: number;
+    readonly mints: MintLimits;
+    /** In milliseconds. */
+    readonly unused: number;
   };
   readonly sync: {
     readonly epoch: string;
@@ -146,6 +238,12 @@ export interface Config {
 /** @throws ConfigError */
 export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
   const given = readSettings(SETTINGS, env);
+  // App Service sets this where its authentication is on, and takes forged copies of the header away only then.
+  if (given.AUTH_PLATFORM_PRINCIPAL && env['WEBSITE_AUTH_ENABLED']?.toLowerCase() !== 'true') {
+    throw new ConfigError([
+      'AUTH_PLATFORM_PRINCIPAL is `true`, and App Service authentication is not on (WEBSITE_AUTH_ENABLED): anybody could write that header. Switch that on, or this off.',
+    ]);
+  }
   return {
     cosmos: {
       endpoint: given.COSMOS_ENDPOINT,
@@ -153,14 +251,23 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       auth: given.COSMOS_AUTH,
     },
     masterKey: masterKeyOf(given),
+    azure: { managedOnly: given.AZURE_IDENTITY === 'managed', clientId: env['AZURE_CLIENT_ID'] ?? null },
     identity: {
-      issuer: given.AUTH_ISSUER,
-      audience: given.AUTH_AUDIENCE,
-      algorithms: given.AUTH_ALGORITHMS,
-      jwksUri: given.AUTH_JWKS_URI,
-      userClaim: given.AUTH_USER_CLAIM,
+      issuers: issuersOf(given),
+      platformPrincipal: given.AUTH_PLATFORM_PRINCIPAL,
+      denyListRefresh: given.DENY_LIST_REFRESH_SECONDS * 1000,
+      auditRetention: given.AUDIT_RETENTION_DAYS * 86_400,
     },
-    token: { isOffered: given.TOKEN_SERVICE === 'on', lifetime: given.TOKEN_LIFETIME_SECONDS },
+    token: {
+      isOffered: given.TOKEN_SERVICE_ENABLED,
+      lifetime: Math.min(given.TOKEN_LIFETIME_SECONDS, given.TOKEN_MAX_LIFETIME_SECONDS),
+      maxLifetime: given.TOKEN_MAX_LIFETIME_SECONDS,
+      mints: {
+        requestUnitsPerSecond: given.TOKEN_METADATA_RUS,
+        maxWait: given.TOKEN_QUEUE_SECONDS * 1000,
+      },
+      unused: given.TOKEN_UNUSED_DAYS * 86_400_000,
+    },
     sync: {
       epoch: given.SYNC_EPOCH,
       retention: given.SYNC_RETENTION_DAYS * 86_400,
@@ -177,7 +284,28 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
 }
 
 function masterKeyOf(given: Values<typeof SETTINGS>): Config['masterKey'] {
-  if (given.KEY_VAULT_URI !== null)
-    return { kind: 'vault', uri: given.KEY_VAULT_URI, secret: given.COSMOS_KEY_SECRET };
-  return given.COSMOS_KEY === null ? null : { kind: 'setting', key: given.COSMOS_KEY };
+  if (given.KEY_VAULT_URI !== null) {
+    const secrets = [given.COSMOS_KEY_SECRET, given.COSMOS_KEY_SECRET_SECONDARY];
+    return { kind: 'vault', uri: given.KEY_VAULT_URI, secrets };
+  }
+  const keys = [given.COSMOS_KEY, given.COSMOS_KEY_SECONDARY].filter((key) => key !== null);
+  return keys.length === 0 ? null : { kind: 'setting', keys };
+}
+
+function issuersOf(given: Values<typeof SETTINGS>): readonly TrustedIssuer[] {
+  return (
+    given.AUTH_ISSUERS ?? [
+      {
+        alias: null,
+        // There is an issuer wherever there is no list of them: `readSettings` has seen to it.
+        issuer: given.AUTH_ISSUER ?? '',
+        audience: given.AUTH_AUDIENCE ?? '',
+        algorithms: given.AUTH_ALGORITHMS,
+        jwksUri: given.AUTH_JWKS_URI,
+        userClaim: given.AUTH_USER_CLAIM,
+        rolesClaim: given.AUTH_ROLES_CLAIM,
+        requiredScopes: given.AUTH_REQUIRED_SCOPES ?? [],
+      },
+    ]
+  );
 }

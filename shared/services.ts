@@ -1,12 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { DefaultAzureCredential } from '@azure/identity';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DefaultAzureCredential, ManagedIdentityCredential, type TokenCredential } from '@azure/identity';
 import { listOperations } from './activity/list-operations.ts';
 import { operationRecord, recorded, type SyncOperation } from './activity/operation.ts';
 import { createRecorder } from './activity/recorder.ts';
-import { toIdentity, type Identity } from './auth/identity.ts';
-import { createVerifier } from './auth/verify.ts';
-import { readConfig } from './config.ts';
+import { createAccess, type Access, type Call as Request } from './auth/access.ts';
+import { createAudit, type Audit } from './auth/audit.ts';
+import { createAuthenticator } from './auth/authenticate.ts';
+import { createDenyList, type DenyList } from './auth/deny-list.ts';
+import type { Identity } from './auth/identity.ts';
+import { readConfig, type Config } from './config.ts';
 import { RequestError } from './errors.ts';
 import { createActivityStore } from './cosmos/activity-store.ts';
 import { ACTIVITY, DOCUMENTS } from './cosmos/containers.ts';
@@ -14,6 +18,7 @@ import { openCosmos } from './cosmos/client.ts';
 import { createDocumentStore } from './cosmos/document-store.ts';
 import { createPermissionStore } from './cosmos/permission-store.ts';
 import { createRecordStore } from './cosmos/record-store.ts';
+import { createTokenUserStore } from './cosmos/token-user-store.ts';
 import type { EdgeSettings } from './http/edge.ts';
 import { createRateLimiter } from './http/rate-limit.ts';
 import { createLoad, paced, waitAfterSync } from './sync/pace.ts';
@@ -22,6 +27,7 @@ import type {
   DeletionPage,
   OperationPage,
   RestoreAnswer,
+  ScopeToken,
   SyncResponse,
   TokenResponse,
 } from './protocol/index.ts';
@@ -31,8 +37,10 @@ import { restore } from './sync/restore.ts';
 import { createRules } from './sync/rules.ts';
 import { SyncConfigError, readSyncConfig, tokenMode, type SyncConfig } from './sync/sync-config.ts';
 import { sync } from './sync/sync.ts';
-import { createBroker } from './tokens/broker.ts';
+import { createBroker, type TokenAsk } from './tokens/broker.ts';
 import { createKeyProvider } from './tokens/key-provider.ts';
+import { createMintLimiter } from './tokens/mint-limiter.ts';
+import { removeUnusedUsers, type CleanUp } from './tokens/unused-users.ts';
 import { createRuleWorker } from './validation/rule-worker.ts';
 
 /** How long records of the operation log wait in memory: what a crash takes away. */
@@ -44,12 +52,24 @@ const RECORDER_CAPACITY = 10_000;
 export interface Services {
   readonly syncConfig: SyncConfig;
   readonly http: EdgeSettings;
-  /** @throws RequestError, Unavailable */
-  readonly authenticate: (authorization: string | null) => Promise<Identity>;
+  readonly access: Access;
+  /** `access.authenticate`. @throws RequestError, Unavailable */
+  readonly authenticate: (request: Request) => Promise<Identity>;
+  readonly audit: Audit;
+  readonly denyList: DenyList;
   /** @throws RequestError, Unavailable */
   readonly sync: (body: unknown, identity: Identity, call: Call) => Promise<SyncResponse>;
-  /** @throws RequestError, Unavailable */
-  readonly tokenFor: (identity: Identity) => Promise<TokenResponse>;
+  /**
+   * @param onMint told of each token that was made for this call
+   * @throws RequestError, Unavailable
+   */
+  readonly tokensFor: (
+    identity: Identity,
+    ask: TokenAsk,
+    onMint: (token: ScopeToken) => void,
+  ) => Promise<TokenResponse>;
+  /** Null where there is no token service. @throws Unavailable */
+  readonly removeUnusedTokenUsers: () => Promise<CleanUp | null>;
   /** @throws RequestError, Unavailable */
   readonly listOperations: (query: unknown, identity: Identity) => Promise<OperationPage>;
   /** @throws RequestError, Unavailable */
@@ -88,44 +108,89 @@ export function createServices(
   const { endpoint, database } = config.cosmos;
 
   const load = createLoad(now);
-  const credential = once(() => new DefaultAzureCredential());
-  // `readConfig` has seen to it that there is a key wherever something needs one.
-  const source = config.masterKey ?? { kind: 'setting', key: '' };
-  const masterKey = createKeyProvider(
-    source.kind === 'vault' ? { ...source, credential: credential() } : source,
-    now,
+  const credential = once(() => openCredential(config.azure));
+  const keys = once(() =>
+    createKeyProvider(keySource(config, credential), { now, random, onChange: forgetTokens }),
   );
-  let keyed: { readonly key: string; readonly client: ReturnType<typeof openCosmos> } | undefined;
-  const withKey = async () => {
-    const key = await masterKey.get();
-    if (keyed?.key !== key) {
-      keyed?.client.dispose();
-      keyed = { key, client: openCosmos(endpoint, { key }, load.throttled) };
-    }
-    return keyed.client.database(database);
-  };
+  const withKey = once(() =>
+    openCosmos(endpoint, { keys: keys() }, { onPressure: load.throttled }).database(database),
+  );
   const withIdentity = once(() =>
-    openCosmos(endpoint, { identity: credential() }, load.throttled).database(database),
+    openCosmos(endpoint, { identity: credential() }, { onPressure: load.throttled }).database(database),
   );
-  const gateway = config.cosmos.auth === 'key' ? withKey : () => Promise.resolve(withIdentity());
+  const gateway = config.cosmos.auth === 'key' ? withKey : withIdentity;
+  // The limiter decides when a throttled mint is tried again: the SDK would, at once, and nobody would slow down.
+  const metadata = once(() => openCosmos(endpoint, { keys: keys() }, { retries: 0 }).database(database));
 
-  const store = createDocumentStore(async () => (await gateway()).container(DOCUMENTS));
-  const records = createRecordStore(async () => (await gateway()).container(DOCUMENTS));
+  const container = (name: string) => () => Promise.resolve(gateway().container(name));
+  const store = createDocumentStore(container(DOCUMENTS));
+  const records = createRecordStore(container(DOCUMENTS));
+  const activity = createActivityStore(container(ACTIVITY));
+
+  const newRecorder = (log: string) =>
+    createRecorder({
+      store: activity,
+      interval: RECORDER_INTERVAL_MS,
+      capacity: RECORDER_CAPACITY,
+      onDropped: (count) => console.warn(`Dropped ${count} records of the ${log}.`),
+      schedule: (callback, milliseconds) => setTimeout(callback, milliseconds).unref(),
+    });
+  const recorder = newRecorder('operation log');
+  // One of its own: a busy operation log must not push out what the audit tells.
+  const audit = createAudit(
+    { retention: config.identity.auditRetention },
+    {
+      recorder: newRecorder('audit'),
+      store: activity,
+      now,
+      createId: randomUUID,
+      schedule: (callback, milliseconds) => setTimeout(callback, milliseconds).unref(),
+    },
+  );
+  const denyList = createDenyList({ refresh: config.identity.denyListRefresh }, activity, now);
+  const { sharedScopes, roles } = syncConfig;
+  const identify = createAuthenticator(
+    { ...config.identity, sharedScopes, roles },
+    { now, random, fetch: (address, init) => fetch(address, init) },
+  );
+  const takeTurn = createRateLimiter(config.rateLimit, now);
+  const access = createAccess({
+    authenticate: async (headers) => {
+      const identity = await identify(headers);
+      const wait = takeTurn(identity.userId);
+      if (wait > 0) {
+        throw new RequestError('rate_limited', {
+          headers: { 'retry-after': String(Math.ceil(wait / 1000)) },
+        });
+      }
+      return identity;
+    },
+    denyList,
+    audit,
+  });
+
   const broker = createBroker(
     {
       endpoint,
       database,
       container: DOCUMENTS,
-      mode: tokenMode(syncConfig),
+      privateMode: tokenMode(syncConfig),
+      sharedKinds: new Set(sharedScopes.keys()),
       lifetime: config.token.lifetime,
+      maxLifetime: config.token.maxLifetime,
     },
-    createPermissionStore(withKey, () => masterKey.forget()),
-    now,
+    {
+      store: createPermissionStore(() => Promise.resolve(metadata())),
+      limiter: createMintLimiter(config.token.mints, { now, random, sleep: (ms) => sleep(ms) }),
+      now,
+      random,
+    },
   );
-  const verify = createVerifier(config.identity, now);
-  const takeTurn = createRateLimiter(config.rateLimit, now);
-  const { sharedScopes, roles } = syncConfig;
-  const claims = { userClaim: config.identity.userClaim, sharedScopes, roles };
+  /** A new key may have ended every token that was made with the old one. */
+  function forgetTokens(): void {
+    broker.forget();
+  }
+
   if (syncConfig.rules !== null && (ruleModule === null || !existsSync(ruleModule))) {
     throw new SyncConfigError(
       'sync.config.json',
@@ -142,33 +207,19 @@ export function createServices(
           log: (message) => console.warn(message),
         });
   const rules = createRules(syncConfig, ruleWorker?.ask ?? null);
-  const settings = { ...config.sync, config: syncConfig };
-  const activity = createActivityStore(async () => (await gateway()).container(ACTIVITY));
-  const recorder = createRecorder({
-    store: activity,
-    interval: RECORDER_INTERVAL_MS,
-    capacity: RECORDER_CAPACITY,
-    onDropped: (count) => console.warn(`Dropped ${count} records of the operation log.`),
-    schedule: (callback, milliseconds) => setTimeout(callback, milliseconds).unref(),
-  });
   const record = (operation: SyncOperation): void => {
     const entry = operationRecord(operation, { ...config.operationLog, newId: randomUUID });
     if (entry !== null) recorder.add(entry);
   };
 
+  const settings = { ...config.sync, config: syncConfig };
   return {
     syncConfig,
     http: config.http,
-    authenticate: async (authorization) => {
-      const identity = toIdentity(await verify(authorization), claims);
-      const wait = takeTurn(identity.userId);
-      if (wait > 0) {
-        throw new RequestError('rate_limited', {
-          headers: { 'retry-after': String(Math.ceil(wait / 1000)) },
-        });
-      }
-      return identity;
-    },
+    access,
+    authenticate: (request) => access.authenticate(request),
+    audit,
+    denyList,
     sync: (body, identity, call) =>
       recorded(
         () =>
@@ -189,16 +240,45 @@ export function createServices(
         { userId: identity.userId, requestId: call.requestId, body },
         { record, now },
       ),
-    tokenFor: (identity) =>
+    tokensFor: async (identity, ask, onMint) => {
+      if (!config.token.isOffered) throw new RequestError('token_service_disabled');
+      // Notices a key that was changed, with which the tokens at hand may have ended. It holds up nobody.
+      keys()
+        .get()
+        .catch(() => undefined);
+      return broker.tokensFor(identity, ask, onMint);
+    },
+    removeUnusedTokenUsers: () =>
       config.token.isOffered
-        ? broker.tokenFor(identity)
-        : Promise.reject(new RequestError('token_service_off')),
+        ? removeUnusedUsers(config.token.unused, {
+            users: createTokenUserStore(() => Promise.resolve(metadata()), DOCUMENTS),
+            activity,
+            now,
+            sleep: (ms) => sleep(ms),
+          })
+        : Promise.resolve(null),
     listOperations: (query, identity) => listOperations(query, identity, activity),
     listConflicts: (query, identity) => listConflicts(query, identity, { records, documents: store }),
     restore: (id, body, identity) => restore(id, body, identity, { store, settings, rules, now }),
     listDeletions: (query, identity) => listDeletions(query, identity, records),
-    flush: () => recorder.flush(),
+    flush: async () => {
+      await Promise.all([recorder.flush(), audit.flush()]);
+    },
   };
+}
+
+const openCredential = ({ managedOnly, clientId }: Config['azure']): TokenCredential =>
+  managedOnly
+    ? new ManagedIdentityCredential(clientId === null ? {} : { clientId })
+    : new DefaultAzureCredential();
+
+function keySource(
+  { masterKey }: Config,
+  credential: () => TokenCredential,
+): Parameters<typeof createKeyProvider>[0] {
+  // `readConfig` has seen to it that there is a key wherever something needs one.
+  if (masterKey === null) throw new Error('There is no master key, and nothing should ask for it.');
+  return masterKey.kind === 'vault' ? { ...masterKey, credential: credential() } : masterKey;
 }
 
 function once<T>(make: () => T): () => T {

@@ -27,8 +27,10 @@ export interface RoleMapping {
 export interface Identity {
   /** The user id as it is stored: encoded so that it fits scopes and ids. */
   readonly userId: string;
-  /** The user id as the token spells it. */
+  /** The user id as the token spells it, behind the alias of its issuer where that has one. */
   readonly claimedId: string;
+  /** The id of the token itself, by which one token can be locked out; null where it has none. */
+  readonly tokenId: string | null;
   readonly ownScope: string;
   /** Every scope the token grants, the own one first. */
   readonly scopes: readonly string[];
@@ -39,6 +41,10 @@ export interface Identity {
 export interface ClaimMapping {
   /** The claim that names the user. */
   readonly userClaim: string;
+  /** Stands before the user id, with a dot: users of two issuers never become one. */
+  readonly alias: string | null;
+  /** Aliases of the other issuers; without an alias of its own, no user id may look as if it had one of these. */
+  readonly otherAliases: readonly string[];
   /** Kind of shared scope to the claim that lists its ids. */
   readonly sharedScopes: ReadonlyMap<string, string>;
   readonly roles: RoleMapping;
@@ -53,8 +59,14 @@ const SCOPE_ID_MAX = 200;
  * @throws RequestError where the claims name no usable user
  */
 export function toIdentity(claims: Readonly<Record<string, unknown>>, mapping: ClaimMapping): Identity {
-  const claimedId = claims[mapping.userClaim];
-  if (typeof claimedId !== 'string') throw new RequestError('user_id_unusable');
+  const { alias, otherAliases } = mapping;
+  const claim = claims[mapping.userClaim];
+  if (typeof claim !== 'string' || claim === '') throw new RequestError('user_id_unusable');
+  if (alias === null && otherAliases.some((other) => claim.startsWith(`${other}.`))) {
+    throw new RequestError('user_id_unusable');
+  }
+  // An alias holds no dot, so the first one ends it.
+  const claimedId = alias === null ? claim : `${alias}.${claim}`;
   const userId = encodeName(claimedId);
   if (userId === null) throw new RequestError('user_id_unusable');
   const ownScope = userScope(userId);
@@ -67,10 +79,17 @@ export function toIdentity(claims: Readonly<Record<string, unknown>>, mapping: C
   return {
     userId,
     claimedId,
+    tokenId: tokenIdOf(claims),
     ownScope,
     scopes: [ownScope, ...new Set(shared)],
     roles: toGrants(textsOf(claims[mapping.roles.claim]), mapping.roles),
   };
+}
+
+/** `jti`, or `uti` as Microsoft Entra ID names it. */
+function tokenIdOf({ jti, uti }: Readonly<Record<string, unknown>>): string | null {
+  const id = jti ?? uti;
+  return typeof id === 'string' && id !== '' ? id : null;
 }
 
 /** Of several texts the highest role counts, for each kind apart. */

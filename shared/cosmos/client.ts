@@ -1,9 +1,27 @@
-import { CosmosClient, type CosmosClientOptions } from '@azure/cosmos';
 import { createDefaultHttpClient, type HttpClient } from '@azure/core-rest-pipeline';
+import {
+  CosmosClient,
+  PluginOn,
+  ResourceType,
+  setAuthorizationTokenHeaderUsingMasterKey,
+  type CosmosClientOptions,
+  type Plugin,
+  type PluginConfig,
+  type RequestContext,
+} from '@azure/cosmos';
 import type { TokenCredential } from '@azure/identity';
+import { readFailure } from './failure.ts';
+
+/** A master key that may change while the app runs. */
+export interface ChangingKey {
+  get(): Promise<string>;
+  /** Told of a key that Cosmos DB refused; answers the key to try next, or null. */
+  refused(key: string): Promise<string | null>;
+}
 
 /** How the app opens Cosmos DB: with the master key, or with an identity that has a data-plane role. */
-export type Credential = { readonly key: string } | { readonly identity: TokenCredential };
+export type Credential =
+  { readonly key: string } | { readonly keys: ChangingKey } | { readonly identity: TokenCredential };
 
 /**
  * Settings every client here shares. Partition-level failover makes the SDK read partition key ranges, which is
@@ -17,20 +35,32 @@ const CONNECTION: NonNullable<CosmosClientOptions['connectionPolicy']> = {
   retryOptions: { maxRetryAttemptCount: 9, fixedRetryIntervalInMilliseconds: 0, maxWaitTimeInSeconds: 15 },
 };
 
-/**
- * @param onPressure told of every answer that asks to wait (429) or says that the service is not up to it (503, 449),
- *   also of those that the SDK repeats by itself
- */
+export interface CosmosOptions {
+  /**
+   * Told of every answer that asks to wait (429) or says that the service is not up to it (503, 449), also of those that
+   * the SDK repeats by itself.
+   */
+  readonly onPressure?: () => void;
+  /** How often the SDK repeats a throttled request; 9 by default. */
+  readonly retries?: number;
+}
+
 export const openCosmos = (
   endpoint: string,
   credential: Credential,
-  onPressure: () => void = () => undefined,
+  { onPressure = () => undefined, retries }: CosmosOptions = {},
 ): CosmosClient =>
   new CosmosClient({
     endpoint,
-    connectionPolicy: CONNECTION,
+    connectionPolicy: {
+      ...CONNECTION,
+      retryOptions: {
+        ...CONNECTION.retryOptions,
+        ...(retries === undefined ? {} : { maxRetryAttemptCount: retries }),
+      },
+    },
     httpClient: watch(onPressure),
-    ...('key' in credential ? { key: credential.key } : { aadCredentials: credential.identity }),
+    ...credentialOptions(credential),
   });
 
 const PRESSURE: ReadonlySet<number> = new Set([429, 449, 503]);
@@ -45,3 +75,48 @@ const watch = (onPressure: () => void): HttpClient => ({
     return response;
   },
 });
+
+function credentialOptions(credential: Credential): Partial<CosmosClientOptions> {
+  if ('key' in credential) return { key: credential.key };
+  if ('identity' in credential) return { aadCredentials: credential.identity };
+  const plugins: PluginConfig[] = [{ on: PluginOn.request, plugin: signWith(credential.keys) }];
+  // The plugin signs each request; the SDK wants a credential of its own, and leaves the option out of its types.
+  return { tokenProvider: () => Promise.resolve(''), plugins } as Partial<CosmosClientOptions>;
+}
+
+/** The key that is refused, the same secret read again, and the other secret: no more than that for one request. */
+const KEYS_TRIED = 3;
+
+/**
+ * Signs every request with the key of the moment, and repeats one that Cosmos DB answers 401 with the next key. A
+ * refused request was not carried out, so a repeat is safe for writes too. The SDK itself never repeats a 401, and
+ * keeps the key that it was made with: with this, a key is changed without a new client and without a lost request.
+ */
+const signWith =
+  (keys: ChangingKey): Plugin<unknown> =>
+  async (context, _node, next) => {
+    let key = await keys.get();
+    for (let tried = 1; ; tried += 1) {
+      await sign(context, key);
+      try {
+        return await next(context);
+      } catch (error) {
+        if (readFailure(error).status !== 401 || tried === KEYS_TRIED) throw error;
+        const other = await keys.refused(key);
+        if (other === null) throw error;
+        key = other;
+      }
+    }
+  };
+
+async function sign(context: RequestContext, key: string): Promise<void> {
+  const { method, resourceId, resourceType } = context;
+  const headers = (context.headers ??= {});
+  await setAuthorizationTokenHeaderUsingMasterKey(
+    method,
+    resourceId ?? '',
+    resourceType ?? ResourceType.none,
+    headers,
+    key,
+  );
+}

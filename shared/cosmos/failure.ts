@@ -23,6 +23,8 @@ export function readFailure(error: unknown): Failure {
 
 /** Every failure the caller does not expect means: not now. The message says what, never with which credentials. */
 export function toUnavailable(error: unknown, doing: string): Unavailable {
+  // The key could not be had, for one: that tells more than that Cosmos DB gave no answer.
+  if (error instanceof Unavailable) return error;
   const { status, subStatus, retryAfterMs } = readFailure(error);
   const answer = status === null ? 'no answer' : `status ${status}${subStatus ? `/${subStatus}` : ''}`;
   return new Unavailable(

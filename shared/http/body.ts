@@ -18,6 +18,9 @@ export interface BodyLimits {
   readonly maxBodyNodes: number;
 }
 
+/** For requests that name a few things, beside the ones that bring documents. */
+export const SMALL_BODY: BodyLimits = { maxBodyBytes: 16_384, maxBodyNodes: 500 };
+
 /**
  * Reads a JSON body. Size and structure are counted while reading, after decompression, so neither a large body, nor a
  * small one that unpacks to a large one, nor one that is costly to parse is ever held.

@@ -34,6 +34,16 @@ export const ERRORS = {
     'Get a new token from the identity provider for the audience of this service.',
   ),
   token_expired: request(401, 'The bearer token has expired.', 'Get a new token and repeat the request.'),
+  insufficient_scope: request(
+    403,
+    'The bearer token lacks a scope that this service asks for.',
+    'Ask the identity provider for the scopes that `WWW-Authenticate` names.',
+  ),
+  access_denied: request(
+    403,
+    'The user, the device or the token has been locked out by an administrator.',
+    'Do not retry: ask an administrator. Local data and unsent edits stay as they are.',
+  ),
   user_mismatch: request(
     403,
     'The userId in the body is not the user of the token.',
@@ -106,11 +116,6 @@ export const ERRORS = {
     'The request holds more changes than the limit.',
     'Send the changes in several requests, in the order of their `seq`.',
   ),
-  token_service_off: request(
-    404,
-    'This deployment gives out no resource tokens.',
-    'Sync through the gateway: `POST /api/sync`.',
-  ),
   unknown_collection: request(
     400,
     'The collection is not configured on this service.',
@@ -141,6 +146,34 @@ export const ERRORS = {
     413,
     'What is put back does not fit into one batch beside what it replaces.',
     'Look at the current document first, then name its version in `baseVersion`.',
+  ),
+
+  // Resource tokens and administration
+  mode_not_granted: request(
+    403,
+    'A token for writing is not given for this scope.',
+    'Ask for `mode: "read"`, and send edits through POST /api/sync.',
+  ),
+  entry_not_found: request(
+    404,
+    'The deny list has no entry of this id.',
+    'Look it up: GET /api/manage/denied.',
+  ),
+  deny_list_full: request(
+    409,
+    'The deny list holds as many entries as it can.',
+    'Remove entries that are no longer needed, or take the role away at the identity provider.',
+  ),
+  token_service_disabled: request(
+    501,
+    'This service gives out no resource tokens.',
+    'Sync through the gateway: POST /api/sync.',
+  ),
+  token_service_busy: request(
+    503,
+    'Too many new resource tokens are being asked for at this moment.',
+    'Repeat the request after `Retry-After` seconds; a token that is still good may be used until then.',
+    true,
   ),
 
   // What went wrong here

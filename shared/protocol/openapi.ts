@@ -10,7 +10,8 @@ import {
   StreamPosition,
   SyncResponse,
 } from './sync.ts';
-import { TokenResponse } from './token.ts';
+import { AuditEntry, DenyEntry, DenyRequest } from './manage.ts';
+import { ScopeToken, TokenRequest, TokenResponse } from './token.ts';
 import { PROTOCOL_VERSION } from './version.ts';
 
 type Json = string | number | boolean | null | Json[] | { [name: string]: Json };
@@ -28,7 +29,12 @@ const NAMED: Readonly<Record<string, TSchema>> = {
   ChangeError,
   RemoteDocument,
   StreamPosition,
+  TokenRequest,
+  ScopeToken,
   TokenResponse,
+  DenyRequest,
+  DenyEntry,
+  AuditEntry,
 };
 
 /** Codes that any operation may answer with. */
@@ -40,8 +46,12 @@ const OF_TOKEN: readonly RequestErrorCode[] = [
   'token_expired',
   'user_id_unusable',
   'rate_limited',
+  'insufficient_scope',
+  'access_denied',
   'unavailable',
 ];
+/** Codes that come with an operation for administrators. */
+const OF_ADMIN: readonly RequestErrorCode[] = ['role_insufficient'];
 /** Codes that come with a body. */
 const OF_BODY: readonly RequestErrorCode[] = [
   'empty_body',
@@ -95,11 +105,11 @@ export function describeApi(operations: Readonly<Record<string, Operation>> = OP
         { $ref: '#/components/parameters/RequestId' },
         ...(operation.isCacheable ? [{ $ref: '#/components/parameters/IfNoneMatch' }] : []),
       ],
-      ...(request === undefined
+      ...(request === undefined || method === 'GET'
         ? {}
         : {
             requestBody: {
-              required: true,
+              required: operation.isBodyOptional !== true,
               description: 'May be sent with `Content-Encoding: gzip`, `br` or `zstd`.',
               content: { 'application/json': { schema: schemaOf(request) } },
             },
@@ -197,6 +207,7 @@ function refusalsOf({ caller, request, errors = [] }: Operation): JsonObject {
   const codes = [
     ...ALWAYS,
     ...(caller === 'anybody' ? [] : OF_TOKEN),
+    ...(caller === 'admin' ? OF_ADMIN : []),
     ...(request === undefined ? [] : OF_BODY),
     ...errors,
   ];

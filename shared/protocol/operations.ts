@@ -4,7 +4,16 @@ import { Health } from './health.ts';
 import { OperationPage, OperationQuery } from './operation-log.ts';
 import { ConflictPage, DeletionPage, RecordQuery, RestoreAnswer, RestoreRequest } from './record-log.ts';
 import { CHANGE_SCHEMAS, SyncEnvelope, SyncResponse } from './sync.ts';
-import { TokenResponse } from './token.ts';
+import {
+  AllowRequest,
+  AllowResponse,
+  AuditQuery,
+  AuditResponse,
+  DenyEntry,
+  DenyListResponse,
+  DenyRequest,
+} from './manage.ts';
+import { TokenRequest, TokenResponse } from './token.ts';
 
 /**
  * Every operation of the API, in one table: the functions take their route and methods from it, and the OpenAPI
@@ -20,8 +29,9 @@ export interface Operation {
   readonly caller: 'anybody' | 'user' | 'admin';
   /** In the path where `path` names it, otherwise in the query. */
   readonly parameters?: Readonly<Record<string, Parameter>>;
-  /** The JSON body; absent: none is read. */
+  /** The JSON body, except of GET; absent: none is read. */
   readonly request?: TSchema;
+  readonly isBodyOptional?: boolean;
   /** The JSON body of the answer with status 200. */
   readonly answer: TSchema;
   /** May a client keep the answer and ask with `If-None-Match` whether it still stands? */
@@ -136,12 +146,62 @@ export const OPERATIONS = {
   GetCosmosToken: {
     path: 'GetCosmosToken',
     methods: ['GET', 'POST'],
-    summary: 'Get a Cosmos DB resource token',
+    summary: 'Get Cosmos DB resource tokens',
     description:
-      "It opens the caller's own partition and nothing else. GET and POST do the same; no body is read.",
+      "A token opens one scope and nothing else: the caller's own, or those that are asked for. GET takes the query, POST the body, or the query where there is no body.",
     caller: 'user',
+    parameters: parametersOf(TokenRequest),
+    request: TokenRequest,
+    isBodyOptional: true,
     answer: TokenResponse,
-    errors: ['token_service_off'],
+    errors: [
+      'invalid_request',
+      'user_mismatch',
+      'scope_not_granted',
+      'mode_not_granted',
+      'token_service_disabled',
+      'token_service_busy',
+    ],
+  },
+  ManageAudit: {
+    // Routes that begin with `admin` are the Functions host's own: it refuses to start a function there.
+    path: 'manage/audit',
+    methods: ['GET'],
+    summary: 'Who got, wanted or was refused what',
+    description: 'Lines of the audit, newest first, a page at a time. They are written within seconds.',
+    caller: 'admin',
+    parameters: parametersOf(AuditQuery),
+    answer: AuditResponse,
+    errors: ['invalid_request', 'invalid_continuation'],
+  },
+  ManageDenied: {
+    path: 'manage/denied',
+    methods: ['GET'],
+    summary: 'Who is locked out',
+    description: 'The entries of the deny list that are in force.',
+    caller: 'admin',
+    answer: DenyListResponse,
+  },
+  ManageDeny: {
+    path: 'manage/deny',
+    methods: ['POST'],
+    summary: 'Lock out a user, a device or a bearer token',
+    description:
+      'Until a time. They get no new resource tokens and may not sync. A resource token that is out already lives on until it ends.',
+    caller: 'admin',
+    request: DenyRequest,
+    answer: DenyEntry,
+    errors: ['invalid_request', 'deny_list_full'],
+  },
+  ManageAllow: {
+    path: 'manage/allow',
+    methods: ['POST'],
+    summary: 'End an entry of the deny list',
+    description: 'What was locked out may come in again.',
+    caller: 'admin',
+    request: AllowRequest,
+    answer: AllowResponse,
+    errors: ['invalid_request', 'entry_not_found'],
   },
   Health: {
     path: 'health',

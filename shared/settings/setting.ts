@@ -59,12 +59,31 @@ export const secret = <const N extends Need>(meaning: string, need: N) =>
 
 const LOOPBACK: ReadonlySet<string> = new Set(['127.0.0.1', 'localhost', '[::1]']);
 
+/** Keys and tokens travel there: without TLS only on this machine. */
+export function isSafeUrl(given: string): boolean {
+  const { protocol, hostname } = URL.canParse(given) ? new URL(given) : { protocol: '', hostname: '' };
+  return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname));
+}
+
+/** A text of a form of its own; `accepts` says which. */
+export const parsed = <T, const N extends Need>(
+  accepts: string,
+  meaning: string,
+  need: N,
+  parse: (text: string) => T | undefined,
+) => setting(accepts, meaning, need, parse);
+
+/** Yes or no. */
+export const flag = <const N extends Need>(meaning: string, need: N) =>
+  setting('one of `true`, `false`', meaning, need, (given) =>
+    given === 'true' ? true : given === 'false' ? false : undefined,
+  );
+
 /** An https URL. Keys and tokens travel there: without TLS only on this machine. It is passed on as it was written. */
 export const url = <const N extends Need>(meaning: string, need: N) =>
-  setting('https URL (http on this machine only)', meaning, need, (given) => {
-    const { protocol, hostname } = URL.canParse(given) ? new URL(given) : { protocol: '', hostname: '' };
-    return protocol === 'https:' || (protocol === 'http:' && LOOPBACK.has(hostname)) ? given : undefined;
-  });
+  setting('https URL (http on this machine only)', meaning, need, (given) =>
+    isSafeUrl(given) ? given : undefined,
+  );
 
 interface Range {
   readonly min: number;

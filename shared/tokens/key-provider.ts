@@ -6,63 +6,156 @@ import { Unavailable } from '../errors.ts';
 export interface KeyProvider {
   /** @throws Unavailable when the key cannot be had now */
   get(): Promise<string>;
-  /** Forgets the key, for instance after Cosmos DB refused it. */
-  forget(): void;
+  /**
+   * Told that Cosmos DB refused a key: looks for a better one, with one new look at the secret in use and one at the
+   * other.
+   *
+   * @returns the key to try next; null where there is none
+   */
+  refused(key: string): Promise<string | null>;
 }
 
 export type KeySource =
-  | { readonly kind: 'setting'; readonly key: string }
+  | {
+      readonly kind: 'setting';
+      /** The primary key, then the secondary one where it is set. */
+      readonly keys: readonly string[];
+    }
   | {
       readonly kind: 'vault';
       readonly uri: string;
-      readonly secret: string;
+      /** Names of the secrets with the primary and the secondary key. */
+      readonly secrets: readonly string[];
       readonly credential: TokenCredential;
       /** Of the client: its transport, its retries. */
       readonly options?: SecretClientOptions;
     };
 
-/** How long a key from the vault is used before it is read again. */
-const KEY_LIFETIME_MS = 10 * 60_000;
-/** While the vault is down the kept key is used so long before it is asked again: asking takes seconds. */
-const RETRY_MS = 60_000;
+export interface KeyProviderDependencies {
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** From 0 to below 1. */
+  readonly random: () => number;
+  /** Told whenever another key than before is in use: tokens made with the old one may have ended with it. */
+  readonly onChange?: () => void;
+}
+
+const MINUTE = 60_000;
+/** A key from the vault is read anew when it is this old, less up to a fifth, in the background. */
+const FRESH_MS = 10 * MINUTE;
+const JITTER = 0.2;
+/** While the vault is down the kept key is used, and the vault is asked again after so long: asking takes seconds. */
+const RETRY_MS = MINUTE;
+/** How old a key may get while the vault cannot be reached. */
+const LAST_GOOD_MS = 24 * 60 * MINUTE;
+/** Without any key: so long requests are refused without asking the vault, which takes seconds to fail. */
+const FAIL_FAST_MS = 2_000;
+/** Longest time of one look at a secret, repeats included. */
+const READ_MS = 10_000;
+/** After a key was refused and nothing better found, so long passes before the vault is asked again. */
+const REFUSED_PAUSE_MS = 5_000;
+
+interface Known {
+  readonly key: string;
+  /** Index of its secret. */
+  readonly slot: number;
+  readonly readAt: number;
+}
 
 /**
- * The key of a setting is what a Key Vault reference resolves to; the platform renews those within a day. From the
- * vault itself the key is read when first needed, kept for ten minutes, and read by one flight at a time. While the
- * vault is down the last good key goes on being used.
+ * Keys of settings are what Key Vault references resolve to; the platform renews those within a day. From the vault
+ * itself a key is read when first needed, by one flight at a time, and again before it is ten minutes old, without
+ * holding up anybody. While the vault is down the last good key goes on being used for a day; without one requests
+ * are refused, and the vault is asked again every other second.
  */
-export function createKeyProvider(source: KeySource, now: () => number): KeyProvider {
-  if (source.kind === 'setting') return { get: () => Promise.resolve(source.key), forget: () => undefined };
-
-  const client = new SecretClient(source.uri, source.credential, source.options);
-  let known: { readonly key: string; readonly readAt: number } | undefined;
+export function createKeyProvider(source: KeySource, dependencies: KeyProviderDependencies): KeyProvider {
+  const { now, random, onChange } = dependencies;
+  const readSecret = createReader(source);
+  const slots = source.kind === 'vault' ? source.secrets.length : source.keys.length;
+  let known: Known | undefined;
+  let refreshAt = -Infinity;
   let flight: Promise<string> | undefined;
+  let search: { readonly key: string; readonly found: Promise<string | null> } | undefined;
+  let failedAt = -Infinity;
+  let searchedInVainAt = -Infinity;
 
-  const read = async (): Promise<string> => {
-    try {
-      const { value } = await client.getSecret(source.secret);
-      if (!value) throw new Error('The secret is empty.');
-      known = { key: value, readAt: now() };
-      return value;
-    } catch (error) {
-      if (known !== undefined) {
-        known = { ...known, readAt: now() - KEY_LIFETIME_MS + RETRY_MS };
-        return known.key;
+  const use = (key: string, slot: number): string => {
+    const isChange = known !== undefined && known.key !== key;
+    known = { key, slot, readAt: now() };
+    refreshAt = known.readAt + FRESH_MS * (1 - JITTER * random());
+    if (isChange) onChange?.();
+    return key;
+  };
+
+  const read = (): Promise<string> =>
+    (flight ??= (async () => {
+      try {
+        const slot = known?.slot ?? 0;
+        return use(await readSecret(slot), slot);
+      } catch (error) {
+        failedAt = now();
+        refreshAt = failedAt + RETRY_MS;
+        throw new Unavailable('The master key cannot be read from Key Vault.', 5, { cause: error });
+      } finally {
+        flight = undefined;
       }
-      throw new Unavailable('The master key cannot be read from Key Vault.', 5, { cause: error });
-    } finally {
-      flight = undefined;
+    })());
+
+  const findOther = async (refused: string): Promise<string | null> => {
+    const slot = known?.slot ?? 0;
+    // First the secret in use, which may have been renewed, then the other one.
+    for (let step = 0; step < slots; step += 1) {
+      const at = (slot + step) % slots;
+      const key = await readSecret(at).catch(() => null);
+      if (key !== null && key !== refused) return use(key, at);
     }
+    searchedInVainAt = now();
+    return null;
   };
 
   return {
     get: () => {
-      if (known !== undefined && now() - known.readAt < KEY_LIFETIME_MS) return Promise.resolve(known.key);
-      flight ??= read();
-      return flight;
+      const time = now();
+      if (known === undefined || Math.abs(time - known.readAt) > LAST_GOOD_MS) {
+        if (flight === undefined && Math.abs(time - failedAt) < FAIL_FAST_MS) {
+          return Promise.reject(new Unavailable('The master key cannot be read from Key Vault.', 5));
+        }
+        return read();
+      }
+      // A clock that was set back says nothing about the age of the key: it is read anew.
+      if (time >= refreshAt || time < known.readAt) read().catch(() => undefined);
+      return Promise.resolve(known.key);
     },
-    forget: () => {
-      known = undefined;
+
+    refused: (key) => {
+      if (known !== undefined && known.key !== key) return Promise.resolve(known.key);
+      if (search?.key === key) return search.found;
+      if (Math.abs(now() - searchedInVainAt) < REFUSED_PAUSE_MS) return Promise.resolve(null);
+      const found = findOther(key).finally(() => {
+        search = undefined;
+      });
+      search = { key, found };
+      return found;
     },
+  };
+}
+
+function createReader(source: KeySource): (slot: number) => Promise<string> {
+  if (source.kind === 'setting') {
+    return (slot) => {
+      const key = source.keys[slot];
+      return key === undefined ? Promise.reject(new Error('No key is set.')) : Promise.resolve(key);
+    };
+  }
+  const client = new SecretClient(source.uri, source.credential, {
+    retryOptions: { maxRetries: 2, retryDelayInMs: 300, maxRetryDelayInMs: 2_000 },
+    ...source.options,
+  });
+  return async (slot) => {
+    const { value } = await client.getSecret(source.secrets[slot] ?? '', {
+      abortSignal: AbortSignal.timeout(READ_MS),
+    });
+    if (!value) throw new Error('The secret is empty.');
+    return value;
   };
 }

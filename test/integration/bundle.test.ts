@@ -40,7 +40,7 @@ const run = (settings: Record<string, string>, onLine: (line: string) => void = 
     settings,
   });
 
-it('registers a function for every operation of the API, and one for everything else', async () => {
+it('registers a function for every operation of the API, one for everything else, and the timer', async () => {
   const host = await run(SETTINGS);
   try {
     const http = { methods: [...METHODS], authLevel: 'anonymous', trigger: 'httpTrigger' };
@@ -50,7 +50,8 @@ it('registers a function for every operation of the API, and one for everything 
       ...http,
     }));
     const { functions } = host;
-    expect(functions).toHaveLength(operations.length + 1);
+    expect(functions).toHaveLength(operations.length + 2);
+    expect(functions).toContainEqual({ name: 'RemoveUnusedTokenUsers', trigger: 'timerTrigger' });
     expect(functions).toEqual(expect.arrayContaining(operations));
     expect(functions).toContainEqual({
       name: 'Unmatched',

@@ -212,21 +212,6 @@ describe('The answer of GetCosmosToken', () => {
     expect(tokens.map(({ body }) => body['scope'])).toEqual(['user:carol', 'user:dave']);
     expect(tokens[0]?.body['token']).not.toBe(tokens[1]?.body['token']);
   });
-
-  it('takes nothing from query, headers or body: the user is the one of the token', async () => {
-    const jwt = await stack.issuerHandle.token({ sub: 'alice' });
-    const { body } = await call(`${stack.api}/GetCosmosToken?userId=bob&scope=${BOB}`, {
-      method: 'POST',
-      headers: {
-        authorization: `Bearer ${jwt}`,
-        'content-type': 'application/json',
-        'x-ms-client-principal-id': 'bob',
-        'x-ms-client-principal': Buffer.from('{"userId":"bob"}').toString('base64'),
-      },
-      body: JSON.stringify({ userId: 'bob', scope: BOB, mode: 'all' }),
-    });
-    expect(body).toMatchObject({ scope: ALICE, userId: 'alice', mode: 'read' });
-  });
 });
 
 describe('A token for reading the own partition', () => {

@@ -1,7 +1,7 @@
 import { CosmosClient } from '@azure/cosmos';
 import { DATABASE } from '../../local/provision.ts';
 import type { Stack } from '../../local/stack.ts';
-import { DOCUMENTS } from '../../shared/cosmos/containers.ts';
+import { ACTIVITY, DOCUMENTS } from '../../shared/cosmos/containers.ts';
 import type { SyncResponse } from '../../shared/protocol/index.ts';
 import { expectAsDescribed } from './contract.ts';
 
@@ -69,6 +69,12 @@ export function expectProblem(answer: Answer, status: number, code: string): voi
   });
   expect(answer.text).not.toMatch(/node_modules|\bat .+:\d+:\d+/);
 }
+
+/** Requests to the account that concern documents, users or permissions: not the audit and the deny list. */
+export const touched = ({ emulator }: Stack): readonly string[] =>
+  emulator.requests.entries
+    .filter(({ path }) => !path.includes(`/colls/${ACTIVITY}`) && path !== '/' && path !== '')
+    .map(({ method, path, status }) => `${method} ${path} ${status}`);
 
 export type StoredItem = Record<string, unknown> & { readonly id: string; readonly scope: string };
 

@@ -45,7 +45,7 @@ export const identityOf = (
   const userId = encodeName(user) ?? '';
   const ownScope = `user:${userId}`;
   const roles: RoleGrants = { general: role, kinds: new Map(Object.entries(kinds)) };
-  return { userId, claimedId: user, ownScope, scopes: [ownScope, ...shared], roles };
+  return { userId, claimedId: user, tokenId: null, ownScope, scopes: [ownScope, ...shared], roles };
 };
 
 export const CONFIG = parseSyncConfig({

@@ -28,8 +28,13 @@ describe('The settings', () => {
     expect(readConfig(GOOD)).toMatchObject({
       cosmos: { database: 'tidemark', auth: 'identity' },
       masterKey: { kind: 'setting' },
-      identity: { algorithms: ['RS256'], jwksUri: null, userClaim: 'sub' },
-      token: { lifetime: 3600 },
+      identity: {
+        issuers: [
+          { alias: null, algorithms: ['RS256'], jwksUri: null, userClaim: 'sub', requiredScopes: [] },
+        ],
+        platformPrincipal: false,
+      },
+      token: { lifetime: 3600, maxLifetime: 3600 },
       http: { allowedOrigins: new Set(), compressFrom: 1024 },
     });
   });
@@ -71,8 +76,8 @@ describe('The settings', () => {
       'TOKEN_LIFETIME_SECONDS',
     ]);
     expect(problems[2]).toBe(
-      'AUTH_ISSUER is not set. The identity provider: the `iss` of accepted tokens. ' +
-        'Its discovery document names the keys. For example https://login.microsoftonline.com/<tenant id>/v2.0',
+      'AUTH_ISSUER is not set, and has to be unless `AUTH_ISSUERS` is. ' +
+        'The identity provider: the `iss` of accepted tokens. Its discovery document names the keys. For example https://login.microsoftonline.com/<tenant id>/v2.0',
     );
     expect(problems[4]).toBe(
       'TOKEN_LIFETIME_SECONDS is not a whole number from 600 to 86,400, in seconds. Life of a resource token.',
@@ -82,18 +87,69 @@ describe('The settings', () => {
   it('ask for a master key where something needs one, and only there', () => {
     const keyless = { ...GOOD, COSMOS_KEY: '' };
     expect(problemsOf(keyless)).toEqual([expect.stringContaining('COSMOS_KEY is not set, and has to be')]);
-    expect(problemsOf({ ...keyless, TOKEN_SERVICE: 'off', COSMOS_AUTH: 'key' })).toHaveLength(1);
+    expect(problemsOf({ ...keyless, TOKEN_SERVICE_ENABLED: 'false', COSMOS_AUTH: 'key' })).toHaveLength(1);
     const vault = { KEY_VAULT_URI: 'https://vault.example' };
     expect(problemsOf({ ...keyless, ...vault, COSMOS_AUTH: 'key' })).toEqual([]);
-    expect(readConfig({ ...keyless, TOKEN_SERVICE: 'off' })).toMatchObject({
+    expect(readConfig({ ...keyless, TOKEN_SERVICE_ENABLED: 'false' })).toMatchObject({
       masterKey: null,
       token: { isOffered: false },
     });
   });
 
+  it('take several issuers in place of the one', () => {
+    const only = { COSMOS_ENDPOINT: GOOD.COSMOS_ENDPOINT, COSMOS_KEY: 'k' };
+    const entra = { issuer: 'https://login.example/t/v2.0', audience: 'a', userClaim: 'oid' };
+    const partner = { alias: 'partner', issuer: 'https://partner.example/', audience: 'b' };
+    const { issuers } = readConfig({ ...only, AUTH_ISSUERS: JSON.stringify([entra, partner]) }).identity;
+    const defaults = { algorithms: ['RS256'], jwksUri: null, rolesClaim: null, requiredScopes: [] };
+    expect(issuers).toEqual([
+      { ...defaults, ...entra, alias: null },
+      { ...defaults, ...partner, userClaim: 'sub' },
+    ]);
+  });
+
+  it.each<[string, unknown]>([
+    ['no JSON', '['],
+    ['no list', {}],
+    ['an empty list', []],
+    ['a field that is not known', [{ issuer: 'https://a.example', audience: 'a', aud: 'a' }]],
+    ['no audience', [{ issuer: 'https://a.example' }]],
+    ['a secret algorithm', [{ issuer: 'https://a.example', audience: 'a', algorithms: ['HS256'] }]],
+    ['keys over http', [{ issuer: 'https://a.example', audience: 'a', jwksUri: 'http://a.example/k' }]],
+    ['an alias with a dot', [{ issuer: 'https://a.example', audience: 'a', alias: 'a.b' }]],
+    [
+      'two without an alias',
+      [
+        { issuer: 'https://a.example', audience: 'a' },
+        { issuer: 'https://b.example', audience: 'a' },
+      ],
+    ],
+    [
+      'one issuer twice',
+      [
+        { issuer: 'https://a.example', audience: 'a', alias: 'x' },
+        { issuer: 'https://a.example', audience: 'b', alias: 'y' },
+      ],
+    ],
+  ])('refuse a list of issuers with %s', (_, list) => {
+    const text = typeof list === 'string' ? list : JSON.stringify(list);
+    expect(problemsOf({ ...GOOD, AUTH_ISSUERS: text })).toEqual([expect.stringContaining('AUTH_ISSUERS')]);
+  });
+
+  it('refuse the platform principal where the platform does not guard it', () => {
+    const on = { ...GOOD, AUTH_PLATFORM_PRINCIPAL: 'true' };
+    expect(problemsOf(on)).toEqual([expect.stringContaining('WEBSITE_AUTH_ENABLED')]);
+    expect(problemsOf({ ...on, WEBSITE_AUTH_ENABLED: 'False' })).toHaveLength(1);
+    expect(readConfig({ ...on, WEBSITE_AUTH_ENABLED: 'True' }).identity.platformPrincipal).toBe(true);
+  });
+
   it('prefer the vault to a key', () => {
     const { masterKey } = readConfig({ ...GOOD, KEY_VAULT_URI: 'https://vault.example' });
-    expect(masterKey).toEqual({ kind: 'vault', uri: 'https://vault.example', secret: 'cosmos-primary-key' });
+    expect(masterKey).toEqual({
+      kind: 'vault',
+      uri: 'https://vault.example',
+      secrets: ['cosmos-primary-key', 'cosmos-secondary-key'],
+    });
   });
 
   it.each([
@@ -115,7 +171,7 @@ describe('The settings', () => {
     ['TOKEN_LIFETIME_SECONDS', 'long'],
     ['TOKEN_LIFETIME_SECONDS', '600.5'],
     ['TOKEN_LIFETIME_SECONDS', '0x300'],
-    ['TOKEN_SERVICE', 'On'],
+    ['TOKEN_SERVICE_ENABLED', 'True'],
     ['SYNC_RETENTION_DAYS', '1'],
     ['SYNC_DEADLINE_SECONDS', '0'],
     ['SYNC_INTERVAL_SECONDS', '-1'],

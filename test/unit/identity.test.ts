@@ -17,7 +17,7 @@ const { sharedScopes, roles } = parseSyncConfig({
     },
   },
 });
-const mapping = { userClaim: 'sub', sharedScopes, roles };
+const mapping = { userClaim: 'sub', alias: null, otherAliases: ['partner'], sharedScopes, roles };
 
 describe('A name in a scope', () => {
   it.each([
@@ -50,6 +50,7 @@ describe('An identity', () => {
     expect(toIdentity({ sub: 'a b', facilities: ['12', 'x y', '12', 7, null, ''] }, mapping)).toEqual({
       userId: 'a=20b',
       claimedId: 'a b',
+      tokenId: null,
       ownScope: 'user:a=20b',
       scopes: ['user:a=20b', 'facility:12', 'facility:x=20y'],
       roles: { general: 'writer', kinds: new Map() },
@@ -68,6 +69,33 @@ describe('An identity', () => {
   it('has every scope the token grants: one left out would look revoked to the device', () => {
     const facilities = Array.from({ length: 80 }, (_, index) => String(index));
     expect(toIdentity({ sub: 'a', facilities }, mapping).scopes).toHaveLength(81);
+  });
+
+  it('of an issuer with an alias has that before its name, and no other issuer can make it', () => {
+    const partner = { ...mapping, alias: 'partner', otherAliases: [] };
+    expect(toIdentity({ sub: 'a b', jti: 't1' }, partner)).toMatchObject({
+      userId: 'partner.a=20b',
+      claimedId: 'partner.a b',
+      tokenId: 't1',
+      ownScope: 'user:partner.a=20b',
+    });
+    for (const sub of ['partner.a b', 'partner.']) {
+      expect(() => toIdentity({ sub }, mapping)).toThrow(
+        expect.objectContaining({ code: 'user_id_unusable' }) as Error,
+      );
+    }
+    expect(toIdentity({ sub: 'partners.a' }, mapping).userId).toBe('partners.a');
+    expect(toIdentity({ sub: '..' }, partner).userId).toBe('partner...');
+  });
+
+  it('names its token by jti, or by uti as Microsoft Entra ID does', () => {
+    const idOf = (claims: object) => toIdentity({ sub: 'a', ...claims }, mapping).tokenId;
+    expect([idOf({ jti: '1', uti: '2' }), idOf({ uti: '2' }), idOf({ jti: 7 }), idOf({ jti: '' })]).toEqual([
+      '1',
+      '2',
+      null,
+      null,
+    ]);
   });
 
   it.each([undefined, null, 7, '', ['a'], {}])('cannot be made of the user %j', (sub) => {

@@ -6,7 +6,7 @@ const MINUTE = 60_000;
 /** The real SecretClient against a vault that asks for a token first, as Key Vault does. */
 function setUp() {
   const clock = { now: 1_000_000_000_000 };
-  const vault = { key: 'first', isDown: false, reads: 0 };
+  const vault = { primary: 'first', secondary: 'other', isDown: false, reads: [] as string[], changes: 0 };
   const httpClient: HttpClient = {
     sendRequest: (request) => {
       const answer = (status: number, body: object, headers: Record<string, string> = {}) =>
@@ -26,11 +26,12 @@ function setUp() {
           },
         );
       }
-      vault.reads += 1;
+      const name = request.url.includes('/secrets/secondary') ? 'secondary' : 'primary';
+      vault.reads.push(name);
       if (vault.isDown) return answer(403, { error: { code: 'Forbidden', message: 'no' } });
       return answer(200, {
-        value: vault.key,
-        id: 'https://v.vault.azure.net/secrets/cosmos/1',
+        value: vault[name],
+        id: `https://v.vault.azure.net/secrets/${name}/1`,
         attributes: {},
       });
     },
@@ -39,71 +40,133 @@ function setUp() {
     {
       kind: 'vault',
       uri: 'https://v.vault.azure.net',
-      secret: 'cosmos',
+      secrets: ['primary', 'secondary'],
       credential: {
         getToken: () => Promise.resolve({ token: 't', expiresOnTimestamp: Date.now() + 3_600_000 }),
       },
       options: { httpClient },
     },
-    () => clock.now,
+    { now: () => clock.now, random: () => 0, onChange: () => (vault.changes += 1) },
   );
-  return { clock, vault, provider };
+  /** Lets a read that goes on in the background come to its end. */
+  const settle = () => new Promise((resolve) => setTimeout(resolve, 20));
+  return { clock, vault, provider, settle };
 }
 
 describe('The key provider', () => {
-  it('answers the key of a setting as it is', async () => {
-    const provider = createKeyProvider({ kind: 'setting', key: 'k' }, Date.now);
-    provider.forget();
-    expect(await provider.get()).toBe('k');
+  it('answers the key of a setting as it is, and the secondary one when that is refused', async () => {
+    const source = { kind: 'setting', keys: ['k1', 'k2'] } as const;
+    const provider = createKeyProvider(source, { now: Date.now, random: () => 0 });
+    expect(await provider.get()).toBe('k1');
+    expect(await provider.refused('k1')).toBe('k2');
+    expect(await provider.get()).toBe('k2');
+    expect(await provider.refused('k2')).toBe('k1');
+    const alone = createKeyProvider({ kind: 'setting', keys: ['k'] }, { now: Date.now, random: () => 0 });
+    expect([await alone.get(), await alone.refused('k')]).toEqual(['k', null]);
   });
 
-  it('reads the vault once for all who ask at the same time, and again after ten minutes', async () => {
-    const { clock, vault, provider } = setUp();
+  it('reads the vault once for all who ask at the same time, and ahead of time without holding up anybody', async () => {
+    const { clock, vault, provider, settle } = setUp();
     expect(await Promise.all([provider.get(), provider.get(), provider.get()])).toEqual(
       Array(3).fill('first'),
     );
-    vault.key = 'second';
+    vault.primary = 'second';
     clock.now += 10 * MINUTE - 1;
     expect(await provider.get()).toBe('first');
+    expect(vault.reads).toHaveLength(1);
     clock.now += 1;
+    expect(await Promise.all([provider.get(), provider.get()])).toEqual(['first', 'first']);
+    await settle();
     expect(await provider.get()).toBe('second');
-    expect(vault.reads).toBe(2);
+    expect(vault.reads).toHaveLength(2);
+    expect(vault.changes).toBe(1);
   });
 
-  it('reads it again at once when the key was refused', async () => {
+  it('reads a refused key again once for all, and goes on with the new one', async () => {
     const { vault, provider } = setUp();
     await provider.get();
-    vault.key = 'second';
-    provider.forget();
-    expect(await provider.get()).toBe('second');
+    vault.primary = 'second';
+    expect(await Promise.all([provider.refused('first'), provider.refused('first')])).toEqual([
+      'second',
+      'second',
+    ]);
+    expect(vault.reads).toEqual(['primary', 'primary']);
+    // One whose request was still under way with the old key does not ask the vault again.
+    expect(await provider.refused('first')).toBe('second');
+    expect(vault.reads).toHaveLength(2);
   });
 
-  it('goes on with the key it has while the vault is down, and asks again a minute later', async () => {
-    const { clock, vault, provider } = setUp();
+  it('switches to the other key where the same one is still in the vault, and back', async () => {
+    const { vault, provider } = setUp();
     await provider.get();
-    clock.now += 10 * MINUTE;
+    expect(await provider.refused('first')).toBe('other');
+    expect(vault.reads).toEqual(['primary', 'primary', 'secondary']);
+    expect(await provider.get()).toBe('other');
+    vault.primary = 'second';
+    expect(await provider.refused('other')).toBe('second');
+  });
+
+  it('does not ask the vault for every refused request when no key is good', async () => {
+    const { clock, vault, provider } = setUp();
+    vault.secondary = 'first';
+    await provider.get();
+    expect(await provider.refused('first')).toBeNull();
+    const { length } = vault.reads;
+    expect(await provider.refused('first')).toBeNull();
+    expect(vault.reads).toHaveLength(length);
+    clock.now += 5_000;
+    vault.primary = 'second';
+    expect(await provider.refused('first')).toBe('second');
+  });
+
+  it('goes on with the key it has while the vault is down, for a day, and asks again every minute', async () => {
+    const { clock, vault, provider, settle } = setUp();
+    await provider.get();
     vault.isDown = true;
+    clock.now += 10 * MINUTE;
     expect(await provider.get()).toBe('first');
-    const { reads } = vault;
+    await settle();
+    const { length } = vault.reads;
     expect(await provider.get()).toBe('first');
-    expect(vault.reads).toBe(reads);
+    await settle();
+    expect(vault.reads).toHaveLength(length);
+    clock.now += MINUTE;
+    expect(await provider.get()).toBe('first');
+    await settle();
+    expect(vault.reads.length).toBeGreaterThan(length);
+    clock.now += 24 * 60 * MINUTE;
+    await expect(provider.get()).rejects.toMatchObject({ name: 'Unavailable', retryAfterSeconds: 5 });
     vault.isDown = false;
-    vault.key = 'second';
+    vault.primary = 'second';
     clock.now += MINUTE;
     expect(await provider.get()).toBe('second');
   });
 
-  it('is unavailable while it has no key, and recovers', async () => {
-    const { vault, provider } = setUp();
+  it('is unavailable while it has no key, without asking for each request, and recovers', async () => {
+    const { clock, vault, provider } = setUp();
     vault.isDown = true;
     await expect(provider.get()).rejects.toMatchObject({ name: 'Unavailable' });
+    const { length } = vault.reads;
+    await expect(provider.get()).rejects.toMatchObject({ name: 'Unavailable' });
+    expect(vault.reads).toHaveLength(length);
     vault.isDown = false;
+    clock.now += 2_000;
     expect(await provider.get()).toBe('first');
   });
 
   it('takes no empty secret for a key', async () => {
     const { vault, provider } = setUp();
-    vault.key = '';
+    vault.primary = '';
     await expect(provider.get()).rejects.toMatchObject({ name: 'Unavailable' });
+  });
+
+  it('reads the key anew when the clock was set back', async () => {
+    const { clock, vault, provider, settle } = setUp();
+    await provider.get();
+    vault.primary = 'second';
+    clock.now -= MINUTE;
+    expect(await provider.get()).toBe('first');
+    await settle();
+    expect(await provider.get()).toBe('second');
   });
 });

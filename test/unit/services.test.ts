@@ -1,19 +1,13 @@
-import type { Identity } from '../../shared/auth/identity.ts';
 import { createServices } from '../../shared/services.ts';
+import { identityOf } from '../support/gateway.ts';
 
-const alice: Identity = {
-  userId: 'alice',
-  claimedId: 'alice',
-  ownScope: 'user:alice',
-  scopes: ['user:alice'],
-  roles: { general: 'writer', kinds: new Map() },
-};
+const alice = identityOf('alice');
 
 describe('A deployment without a token service', () => {
   const services = createServices(
     {
       COSMOS_ENDPOINT: 'https://account.documents.azure.com/',
-      TOKEN_SERVICE: 'off',
+      TOKEN_SERVICE_ENABLED: 'false',
       AUTH_ISSUER: 'https://issuer.example',
       AUTH_AUDIENCE: 'api://tidemark',
     },
@@ -21,6 +15,10 @@ describe('A deployment without a token service', () => {
   );
 
   it('starts without a master key, and says so to who asks for a token', async () => {
-    await expect(services.tokenFor(alice)).rejects.toMatchObject({ code: 'token_service_off' });
+    const ask = { scopes: null, mode: null, lifetime: null };
+    await expect(services.tokensFor(alice, ask, () => undefined)).rejects.toMatchObject({
+      code: 'token_service_disabled',
+    });
+    expect(await services.removeUnusedTokenUsers()).toBeNull();
   });
 });
