@@ -121,14 +121,14 @@ function openScope(
       return new Map(page.resources.filter(isJsonObject).map((item) => [String(item['id']), item]));
     },
 
-    async changes(continuation, maxItems): Promise<FeedPage | null> {
+    async changes(from, maxItems): Promise<FeedPage | null> {
       const container = await open();
       const page = await withSession((sessionToken) => {
         // `getChangeFeedIterator` reads the container first, each time: metadata throughput that a sync must not cost.
         // eslint-disable-next-line @typescript-eslint/no-deprecated
         const feed = container.items.changeFeed<unknown>([scope] as unknown as string, {
           maxItemCount: maxItems,
-          ...(continuation === null ? { startFromBeginning: true } : { continuation }),
+          ...startOf(from),
           ...sessionToken,
         });
         // The continuation came from a client: that the store does not understand it is no fault of ours.
@@ -145,6 +145,11 @@ function openScope(
       };
     },
   };
+}
+
+function startOf(from: string | number | null) {
+  if (from === null) return { startFromBeginning: true };
+  return typeof from === 'string' ? { continuation: from } : { startTime: new Date(from) };
 }
 
 function refusal(culprit: number, status: number | undefined): BatchResult {

@@ -63,6 +63,7 @@ export const SyncEnvelope = Type.Object(
     collections: Type.Optional(Type.Array(Collection, { maxItems: 100, uniqueItems: true })),
     scopes: Type.Optional(Type.Array(Scope, { maxItems: 1000, uniqueItems: true })),
     limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
+    since: Type.Optional(DateTime),
     checkpoints: Type.Optional(
       Type.Record(Type.String({ pattern: SCOPE_PATTERN }), Type.String({ maxLength: 16_384 }), strict),
     ),

@@ -89,12 +89,16 @@ export function isUsable(
   now: number,
 ): boolean {
   if (checkpoint.epoch !== expected.epoch || checkpoint.scope !== expected.scope) return false;
-  const oldest = now - (Math.min(checkpoint.retention, retention) - DAY_SECONDS) * 1000;
+  const oldest = oldestUsable(Math.min(checkpoint.retention, retention), now);
   return checkpoint.passes.every(({ started, drained }) => {
     const since = drained ?? started;
     return since >= oldest && since <= now + DAY_SECONDS * 1000;
   });
 }
+
+/** Before this time a tombstone that is still needed may have expired: the retention, in seconds, less a day. */
+export const oldestUsable = (retention: number, now: number): number =>
+  now - (retention - DAY_SECONDS) * 1000;
 
 /**
  * Fits the passes to the collections a client asks for: those it no longer asks for are dropped, those that are new

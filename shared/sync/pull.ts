@@ -5,6 +5,7 @@ import {
   formatCheckpoint,
   isUsable,
   joinPasses,
+  oldestUsable,
   type Checkpoint,
   type Pass,
 } from './checkpoint.ts';
@@ -20,6 +21,8 @@ export interface PullContext {
   readonly sent: Checkpoint | null;
   /** The client sent none: it has nothing yet. */
   readonly first: boolean;
+  /** From when on a client without a checkpoint asks for changes, in milliseconds since the epoch; null: for all. */
+  readonly since: number | null;
   /** About how many documents to answer with. */
   readonly limit: number;
   /** About how many bytes the answer has room for. */
@@ -59,7 +62,11 @@ const EXPECTED_SIZE = 16_000;
 export async function pull(context: PullContext): Promise<Pulled> {
   const { store, scope, epoch, sent, retention, now } = context;
   const usable = sent !== null && isUsable(sent, { epoch, scope }, retention, now());
-  let resync = !context.first && !usable;
+  let since = context.first && context.since !== null ? Math.min(context.since, now()) : null;
+  // Tombstones of that time have expired: only the whole history tells what was deleted.
+  const tooOld = since !== null && since < oldestUsable(retention, now());
+  if (tooOld) since = null;
+  let resync = tooOld || (!context.first && !usable);
   let passes = fitPasses(usable ? sent.passes : [], context.collections, now());
 
   const delta: Delta = { documents: [], bytes: 0 };
@@ -67,7 +74,7 @@ export async function pull(context: PullContext): Promise<Pulled> {
   for (let index = 0; index < passes.length; index += 1) {
     const pass = passes[index];
     if (pass === undefined) break;
-    const read = await readPass(pass, context, delta);
+    const read = await readPass(pass, since, context, delta);
     if (read === null) {
       // The store does not take the continuation: a checkpoint that was tampered with, or of a store gone by.
       if (resync) throw new Error('The change feed does not answer from its beginning.');
@@ -104,6 +111,7 @@ interface Delta {
 /** Reads one pass until the end of the feed, the limit or the deadline. Null where its continuation is refused. */
 async function readPass(
   pass: Pass,
+  since: number | null,
   { store, scope, limit, maxBytes, written, now, deadline, onMalformed }: PullContext,
   delta: Delta,
 ): Promise<{ pass: Pass; ended: boolean } | null> {
@@ -114,7 +122,7 @@ async function readPass(
   while (maxBytes > 0 && now() < deadline) {
     const size = pageSize(delta, limit, maxBytes, written.size);
     if (size <= 0) break;
-    const page = await store.changes(continuation, Math.min(size * unwanted, MAX_PAGE));
+    const page = await store.changes(continuation ?? since, Math.min(size * unwanted, MAX_PAGE));
     if (page === null) return null;
     continuation = page.continuation;
     if (page.drained) return { pass: { ...pass, continuation, drained: now() }, ended: true };

@@ -45,10 +45,12 @@ export function parseRequest(body: unknown, config: SyncConfig, identity: Identi
       detail: '`gateway` is no name for a device.',
     });
   }
-  if (request.clientTime !== undefined && parseDateTime(request.clientTime) === null) {
+  for (const name of ['clientTime', 'since'] as const) {
+    const text = request[name];
+    if (text === undefined || parseDateTime(text) !== null) continue;
     throw new RequestError('invalid_request', {
-      pointer: '/clientTime',
-      detail: '`/clientTime` is no date in RFC 3339.',
+      pointer: `/${name}`,
+      detail: `\`/${name}\` is no date in RFC 3339.`,
     });
   }
   const unknown = request.collections?.find((name) => !config.collections.has(name));

@@ -45,8 +45,11 @@ export interface ScopeStore {
   batch(writes: readonly Write[]): Promise<BatchResult>;
   /** The items that exist among these ids, by id. */
   read(ids: readonly string[]): Promise<ReadonlyMap<string, unknown>>;
-  /** Null for a continuation that the store does not take. */
-  changes(continuation: string | null, maxItems: number): Promise<FeedPage | null>;
+  /**
+   * @param from a continuation, a time in milliseconds since the epoch (to the second), or null for the beginning
+   * @returns null for a continuation that the store does not take
+   */
+  changes(from: string | number | null, maxItems: number): Promise<FeedPage | null>;
   /** Opaque: given to `open`, it makes another gateway see what this one saw. */
   readonly session: string | null;
 }

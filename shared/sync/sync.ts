@@ -143,6 +143,7 @@ export async function sync(
       collections,
       sent,
       first: text === undefined,
+      since: request.since === undefined ? null : parseDateTime(request.since),
       limit: Math.max(1, (request.limit ?? DEFAULT_LIMIT) - documents.length),
       maxBytes: room.bytes,
       written,

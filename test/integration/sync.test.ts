@@ -793,6 +793,45 @@ describe('A delta', () => {
     expect(largest).toBeLessThan(4_000_000);
   });
 
+  describe('since a time, for a client without a checkpoint', () => {
+    const since = (at: number, fields = {}) =>
+      gateway.sync('alice', request('tablet', [], null, { since: new Date(at).toISOString(), ...fields }));
+    const ids = ({ delta }: SyncResponse) => delta.documents.map(({ documentId }) => documentId);
+
+    it('holds what changed from then on, deletes included, and goes on by checkpoint', async () => {
+      const first = await gateway.sync('alice', request('phone', [change('old', 1), change('gone', 2)]));
+      advanceTime(60_000);
+      const time = Date.now();
+      await gateway.sync(
+        'alice',
+        request(
+          'phone',
+          [change('new', 3), change('gone', 4, { type: 'delete', baseVersion: first.results[1]?.version })],
+          { seq: 2, changeId: 'c2' },
+        ),
+      );
+      const answer = await since(time);
+      expect(ids(answer)).toEqual(['new', 'gone']);
+      expect(answer.resync).toEqual([]);
+      expect(ids(await since(time, { checkpoints: answer.checkpoints }))).toEqual([]);
+      advanceTime(2000);
+      expect(ids(await since(Date.now() + DAY))).toEqual([]);
+    });
+
+    it('that lies beyond the retention of tombstones is all there is, and says so', async () => {
+      await gateway.sync('alice', request('phone', [change('old', 1)]));
+      advanceTime(100 * DAY);
+      const answer = await since(Date.now() - 90 * DAY);
+      expect(answer.resync).toEqual([ALICE]);
+      expect(ids(answer)).toEqual(['old']);
+    });
+
+    it('has to be a date', async () => {
+      const sent = gateway.sync('alice', request('tablet', [], null, { since: 'yesterday' }));
+      await expect(sent).rejects.toMatchObject({ code: 'invalid_request', pointer: '/since' });
+    });
+  });
+
   it('starts over when the container was replaced by another one of its name', async () => {
     await gateway.sync('alice', request('phone', [change('1', 1)]));
     const { checkpoints } = await gateway.sync('alice', request('tablet'));
