@@ -55,6 +55,9 @@ export function codeOfStatus(status: number): string {
 
 export const badRequest = (message: string, subStatus = 0): CosmosError =>
   new CosmosError(400, message, { subStatus });
+/** In words that the SDKs' own tests look for. */
+export const badContinuation = (token: string): CosmosError =>
+  badRequest(`Invalid Continuation Token: '${token.slice(0, 100)}' was not given out by this request.`);
 export const notFound = (): CosmosError =>
   new CosmosError(404, 'Entity with the specified id does not exist in the system.');
 export const conflict = (): CosmosError =>

@@ -1,5 +1,5 @@
 import { feedCharge } from '../charges.ts';
-import { badRequest, notSupported } from '../errors.ts';
+import { badContinuation, badRequest, notSupported } from '../errors.ts';
 import { header, pageSize } from '../http/context.ts';
 import type { Answer, Context } from '../http/context.ts';
 import type { ContainerState } from '../resources/catalog.ts';
@@ -67,8 +67,7 @@ function startOf(context: Context, currentLsn: number): Start {
   if (continuation === '*') return { afterLsn: currentLsn, sinceSeconds: 0 };
   if (continuation !== undefined) {
     const lsn = /^(?:W\/)?"?(\d+)"?$/.exec(continuation)?.[1];
-    if (lsn === undefined)
-      throw badRequest(`The continuation ${continuation} is not one of the change feed.`);
+    if (lsn === undefined) throw badContinuation(continuation);
     return { afterLsn: Number(lsn), sinceSeconds: 0 };
   }
   const since = header(context, 'if-modified-since');

@@ -1,5 +1,5 @@
 import { feedCharge, metadataCharge, readCharge } from '../charges.ts';
-import { badRequest, CosmosError, notSupported } from '../errors.ts';
+import { badContinuation, badRequest, CosmosError, notSupported } from '../errors.ts';
 import { header, jsonBody, pageSize } from '../http/context.ts';
 import type { Answer, Context } from '../http/context.ts';
 import type { ContainerState } from '../resources/catalog.ts';
@@ -127,13 +127,17 @@ function read(context: Context, container: ContainerState): Answer {
   };
 }
 
-/** The plain feed: documents in the order they were made. The continuation is the number of the last one. */
+/**
+ * The plain feed: documents in the order they were made. The continuation is the number of the last one; a full page
+ * has one even where nothing follows, as the service does not look ahead.
+ */
 function list(context: Context, container: ContainerState): Answer {
   requireSession(container, header(context, 'x-ms-session-token'));
   const wanted = pageSize(context);
   const { slice, ranges } = sliceOf(context, container);
-  const after = Number(header(context, 'x-ms-continuation') ?? 0);
-  if (!Number.isSafeInteger(after)) throw badRequest('The continuation token is not one of this account.');
+  const continuation = header(context, 'x-ms-continuation') ?? '0';
+  const after = Number(continuation);
+  if (!Number.isSafeInteger(after)) throw badContinuation(continuation);
   const rows = replicaFor(context, container).reads.documents(
     container.model.no,
     slice,
@@ -142,14 +146,10 @@ function list(context: Context, container: ContainerState): Answer {
   );
   const bodies: string[] = [];
   let last = 0;
-  let more = false;
   for (const row of rows) {
-    if (bodies.length === wanted) {
-      more = true;
-      break;
-    }
     bodies.push(row.body);
     last = row.no;
+    if (bodies.length === wanted) break;
   }
   const text = `{"_rid":"${container.model.rid}","Documents":[${bodies.join(',')}],"_count":${bodies.length}}`;
   return {
@@ -159,7 +159,7 @@ function list(context: Context, container: ContainerState): Answer {
     headers: {
       ...rangeHeaders(ranges),
       'x-ms-item-count': String(bodies.length),
-      ...(more ? { 'x-ms-continuation': String(last) } : {}),
+      ...(bodies.length === wanted ? { 'x-ms-continuation': String(last) } : {}),
     },
   };
 }

@@ -1,5 +1,5 @@
 import { queryCharge } from '../charges.ts';
-import { badRequest, CosmosError } from '../errors.ts';
+import { badContinuation, badRequest, CosmosError } from '../errors.ts';
 import { header, objectBody, pageSize } from '../http/context.ts';
 import type { Answer, Context } from '../http/context.ts';
 import { isObject } from '../json.ts';
@@ -9,6 +9,7 @@ import type { CompiledQuery, QuerySpec } from '../query-engine.ts';
 import { parseBody } from '../resources/catalog.ts';
 import type { ContainerState } from '../resources/catalog.ts';
 import type { DocumentRow } from '../storage/store.ts';
+import { compositeIndexes, orderedPaths, serves } from './composite-index.ts';
 import { RowCursor } from './cursors.ts';
 import { liveness, parseStored } from './document-writer.ts';
 import { parseKeyValues } from '../partition/partition-key.ts';
@@ -43,6 +44,7 @@ export function handleQuery(context: Context, container: ContainerState): Answer
   requireSession(container, header(context, 'x-ms-session-token'));
   const spec = querySpec(context);
   const query = compileQuery(spec, context.services.now);
+  refuseUnserved(query, container);
   const feed = sliceOf(context, container);
   if (!feed.single && !query.streams) throw crossPartitionRefusal(spec, container);
   const continuation = header(context, 'x-ms-continuation');
@@ -66,6 +68,20 @@ export function handleQuery(context: Context, container: ContainerState): Answer
       ...(page.continuation === undefined ? {} : { 'x-ms-continuation': page.continuation }),
     },
   };
+}
+
+/**
+ * The service sorts by several paths only where a composite index serves the order. Here a container is held to that
+ * from its first composite index on; one that has none sorts by anything.
+ */
+function refuseUnserved({ paths }: CompiledQuery, { row }: ContainerState): void {
+  if (paths.sortedBy.length < 2) return;
+  const indexes = compositeIndexes(parseBody(row)['indexingPolicy']);
+  const sorted = orderedPaths(paths);
+  if (indexes.length > 0 && !indexes.some((index) => serves(index, sorted)))
+    throw badRequest(
+      'The order by query does not have a corresponding composite index that it can be served from.',
+    );
 }
 
 const isTrue = (context: Context, name: string): boolean => header(context, name)?.toLowerCase() === 'true';
@@ -280,7 +296,7 @@ export function readToken(text: string | undefined, names: readonly string[]): u
     !isObject(token) ||
     !names.every((name) => Number.isSafeInteger(isObject(token) ? token[name] : undefined))
   )
-    throw badRequest(`The continuation token ${text.slice(0, 100)} is not one of this query.`);
+    throw badContinuation(text);
   return token;
 }
 

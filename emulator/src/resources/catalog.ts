@@ -1,4 +1,11 @@
-import { badRequest, conflict, CosmosError, notFound, preconditionFailed } from '../errors.ts';
+import {
+  badContinuation,
+  badRequest,
+  conflict,
+  CosmosError,
+  notFound,
+  preconditionFailed,
+} from '../errors.ts';
 import { isObject } from '../json.ts';
 import type { JsonObject } from '../json.ts';
 import { containerRid, databaseRid, userRid } from '../rid.ts';
@@ -67,7 +74,7 @@ export class Catalog {
 
   list(type: ResourceType, parent: string, limit: number, continuation: string | undefined): Page {
     const after = continuation === undefined ? 0 : Number(continuation);
-    if (!Number.isSafeInteger(after)) throw badRequest('The continuation token is not one of this account.');
+    if (!Number.isSafeInteger(after)) throw badContinuation(continuation ?? '');
     const rows = this.#store.resources(type, parent, after, limit + 1);
     const page = rows.slice(0, limit);
     return { rows: page, continuation: rows.length > limit ? String(page.at(-1)?.no ?? 0) : undefined };
