@@ -77,6 +77,19 @@ describe('the transactional batch', () => {
       expect(result?.[0]).toMatchObject({ statusCode: 201, eTag: expect.stringMatching(/^".+"$/) as string });
       expect(result?.[0]).not.toHaveProperty('resourceBody');
     }));
+
+  it('is refused as a whole where an operation names another partition key', () =>
+    withEmulator(async ({ container }) => {
+      const operations = (second: string): OperationInput[] => [
+        { operationType: 'Create', resourceBody: { id: 'a', pk: 'p' }, partitionKey: 'p' },
+        { operationType: 'Upsert', resourceBody: { id: 'b', pk: 'p' }, partitionKey: second },
+      ];
+      await expect(container.items.batch(operations('q'), 'p')).rejects.toThrow(
+        'One or more operations within the batch request have a different partition key value than the request.',
+      );
+      expect((await container.items.readAll().fetchAll()).resources).toEqual([]);
+      expect((await container.items.batch(operations('p'), 'p')).code).toBe(200);
+    }));
 });
 
 describe('the change feed of one partition key', () => {

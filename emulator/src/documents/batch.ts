@@ -58,11 +58,11 @@ export function runBatch(
   operations: readonly JsonObject[],
   minimal: boolean,
 ): BatchAnswer {
+  for (const operation of operations) refuseOtherKey(operation, partition);
   try {
     const results = writeTo(services, partition, (writer) =>
       operations.map((operation, index) => {
         try {
-          refuseOtherKey(operation, partition);
           return applyOperation(writer, operation);
         } catch (error) {
           if (error instanceof CosmosError) throw new RolledBack(index, error);
@@ -86,7 +86,7 @@ export function runBatch(
 export const sumCharges = (answers: readonly OperationAnswer[]): number =>
   Math.round(answers.reduce((total, { requestCharge }) => total + requestCharge, 0) * 100) / 100;
 
-/** An operation may repeat the partition key of the request; it cannot name another one. */
+/** An operation may repeat the partition key of the request; one that names another fails the request as a whole. */
 function refuseOtherKey(operation: JsonObject, partition: Partition): void {
   const given = operation['partitionKey'];
   if (given === undefined) return;
@@ -100,7 +100,10 @@ function refuseOtherKey(operation: JsonObject, partition: Partition): void {
   }
   const values = parseKeyValues(parsed);
   if (values === undefined || canonicalKey(values) !== partition.key)
-    throw badRequest('An operation of the batch names another partition key than the request.', 1001);
+    throw badRequest(
+      'One or more operations within the batch request have a different partition key value than the request.',
+      1001,
+    );
 }
 
 /** Applies one operation of a batch, atomic or not. */
