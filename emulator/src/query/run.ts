@@ -6,7 +6,7 @@ import { ArgumentError } from './functions/define.ts';
 import type { FunctionContext } from './functions/define.ts';
 import { likePattern } from './functions/like.ts';
 import { binaryOperator, unaryOperator } from './operators.ts';
-import { compareValues, equal, keyOf, order, propertyOf, setProperty, storable } from './values.ts';
+import { compareValues, keyOf, order, propertyOf, sameValue, setProperty, storable } from './values.ts';
 import type { Json, JsonObject, Value } from './values.ts';
 
 /** What expressions are evaluated in: one frame per run, whose slots hold the current row of each input set. */
@@ -346,7 +346,10 @@ function between(value: Value, low: Value, high: Value): boolean | undefined {
   return above === undefined || below === undefined ? undefined : true;
 }
 
-/** `value = a OR value = b OR …`, three-valued; constants are looked up, not compared one by one. */
+/**
+ * Undefined where the value is, else whether the list has it: undefined items in it do not matter (so the interpreter
+ * with which Microsoft checks the service's answers). Constants are looked up, not compared one by one.
+ */
 function membership(value: Evaluate, list: readonly Bound[]): Evaluate {
   const constants = new Set<string>();
   const others: Evaluate[] = [];
@@ -358,13 +361,7 @@ function membership(value: Evaluate, list: readonly Bound[]): Evaluate {
     const searched = value(frame);
     if (searched === undefined) return undefined;
     if (constants.has(keyOf(searched))) return true;
-    let known = true;
-    for (const other of others) {
-      const same = equal(searched, other(frame));
-      if (same === true) return true;
-      if (same === undefined) known = false;
-    }
-    return known ? false : undefined;
+    return others.some((other) => sameValue(searched, other(frame)));
   };
 }
 

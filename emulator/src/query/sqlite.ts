@@ -231,8 +231,10 @@ class Translator {
     const constants: Value[] = [];
     for (const item of list) {
       if (item.kind !== 'constant') return undefined;
-      constants.push(item.value);
+      // No value is equal to undefined, and none is unequal because of it.
+      if (item.value !== undefined) constants.push(item.value);
     }
+    if (constants.length === 0) return wanted ? NEVER : undefined;
     const terms = constants.map((constant) => this.#compare(path, wanted ? '=' : '!=', constant));
     if (!terms.every((term) => term !== undefined)) return undefined;
     if (!wanted) return join(' AND ', terms);

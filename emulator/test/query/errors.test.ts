@@ -55,6 +55,11 @@ describe('errors', () => {
     ["SELECT VALUE ‹RegexMatch('a', 'a', 'q')›", 'SC2000', /modifiers/],
     ["SELECT VALUE ‹'a' LIKE '[z-a]'›", 'SC2000', /range/],
     ['SELECT VALUE ‹udf.f(1)›', 'UNSUPPORTED', /udf\.f/],
+    [
+      'SELECT VALUE ‹FIRST›(SELECT VALUE k FROM k IN c.children) FROM c',
+      'UNSUPPORTED',
+      /FIRST of a subquery/,
+    ],
     ['SELECT VALUE ‹ST_DISTANCE›(1, 2)', 'UNSUPPORTED', /ST_DISTANCE/],
     ['SELECT * FROM c ORDER BY ‹RANK› FullTextScore(c.x, "a")', 'UNSUPPORTED', /RANK/],
   ])('%s', (marked, code, message) => {

@@ -1,7 +1,10 @@
 import { compareValues, isObject, keyOf, propertyOf, sameValue, setProperty } from '../values.ts';
 import type { Json, JsonObject, Value } from '../values.ts';
-import { MANY, define, isNumber, isString } from './define.ts';
+import { MANY, define, isInteger, isNumber, isString } from './define.ts';
 import type { BuiltIn, BuiltIns } from './define.ts';
+
+/** More than any array holds. */
+const MAX_ITEMS = 2 ** 32;
 
 const isArray = (value: Value): value is Json[] => Array.isArray(value);
 
@@ -66,10 +69,11 @@ export const arrayFunctions: BuiltIns = {
   ARRAY_CONTAINS_ALL: containsMany('every'),
   ARRAY_LENGTH: define(1, 1, ([items]) => (isArray(items) ? items.length : undefined)),
   /** A negative start counts from the end. */
-  ARRAY_SLICE: define(2, 3, ([items, start, length = Infinity]) => {
-    if (!isArray(items) || !isNumber(start) || !isNumber(length)) return undefined;
-    const from = Math.trunc(start) < 0 ? Math.max(0, items.length + Math.trunc(start)) : Math.trunc(start);
-    return length <= 0 ? [] : items.slice(from, from + Math.trunc(length));
+  ARRAY_SLICE: define(2, 3, (args) => {
+    const [items, start, length = MAX_ITEMS] = args;
+    if (!isArray(items) || !isInteger(start) || !isInteger(length)) return undefined;
+    const from = start < 0 ? Math.max(0, items.length + start) : start;
+    return length <= 0 ? [] : items.slice(from, from + length);
   }),
   ARRAY_SUM: ofNumberArray((numbers) => sum(numbers)),
   ARRAY_AVG: ofNumberArray((numbers) => (numbers.length === 0 ? undefined : sum(numbers) / numbers.length)),

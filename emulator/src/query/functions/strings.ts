@@ -1,6 +1,6 @@
 import { isObject, isTooDeep } from '../values.ts';
 import type { Json, Value } from '../values.ts';
-import { ArgumentError, MANY, define, isNumber, isString, ofStrings } from './define.ts';
+import { ArgumentError, MANY, define, isInteger, isNumber, isString, ofStrings } from './define.ts';
 import type { BuiltIn, BuiltIns } from './define.ts';
 import { compilePattern } from './patterns.ts';
 
@@ -73,30 +73,28 @@ export const stringFunctions: BuiltIns = {
     return text.lastIndexOf(part, Math.trunc(from));
   }),
   LEFT: define(2, 2, ([text, count]) =>
-    isString(text) && isNumber(count) ? text.slice(0, Math.max(0, Math.trunc(count))) : undefined,
+    isString(text) && isInteger(count) ? text.slice(0, Math.max(0, count)) : undefined,
   ),
-  RIGHT: define(2, 2, ([text, count]) => {
-    if (!isString(text) || !isNumber(count)) return undefined;
-    const length = Math.max(0, Math.trunc(count));
-    return length === 0 ? '' : text.slice(-length);
-  }),
+  RIGHT: define(2, 2, ([text, count]) =>
+    isString(text) && isInteger(count) ? (count <= 0 ? '' : text.slice(-count)) : undefined,
+  ),
   LENGTH: ofStrings(1, (text) => text.length),
   LOWER: ofStrings(1, (text) => text.toLowerCase()),
   UPPER: ofStrings(1, (text) => text.toUpperCase()),
   LTRIM: trim(true, false),
   RTRIM: trim(false, true),
   TRIM: trim(true, true),
-  REPLACE: ofStrings(3, (text, from, to) => (from === '' ? text : text.split(from).join(to))),
+  REPLACE: ofStrings(3, (text, from, to) => (from === '' ? undefined : text.split(from).join(to))),
   REPLICATE: define(2, 2, ([text, count]): Value => {
     if (!isString(text) || !isNumber(count) || count < 0) return undefined;
     const times = Math.trunc(count);
     return text.length * times > MAX_REPLICATED ? undefined : text.repeat(text === '' ? 0 : times);
   }),
   REVERSE: ofStrings(1, (text) => Array.from(text).reverse().join('')),
+  /** From before the beginning there is nothing. */
   SUBSTRING: define(3, 3, ([text, start, length]) => {
-    if (!isString(text) || !isNumber(start) || !isNumber(length)) return undefined;
-    const from = Math.max(0, Math.trunc(start));
-    return text.slice(from, from + Math.max(0, Math.trunc(length)));
+    if (!isString(text) || !isInteger(start) || !isInteger(length)) return undefined;
+    return start < 0 || length <= 0 ? '' : text.slice(start, start + length);
   }),
   REGEXMATCH: define(2, 3, ([text, pattern, modifiers = '']) => {
     if (!isString(text) || !isString(pattern) || !isString(modifiers)) return undefined;
