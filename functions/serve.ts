@@ -10,12 +10,14 @@ import { appServices } from './services.ts';
  */
 export function serve(name: OperationName, answer: Answer): void {
   const { path, methods } = OPERATIONS[name];
+  const handle = edge(methods, audited(answer), () => appServices().http);
   app.http(name, {
     methods: [...METHODS],
     route: path,
     // Bearer tokens are verified by the function; function keys would end up in every client.
     authLevel: 'anonymous',
-    handler: edge(methods, audited(answer), () => appServices().http),
+    handler: (request, context) =>
+      appServices().reporter.request(name, context.traceContext?.traceParent, () => handle(request, context)),
   });
 }
 

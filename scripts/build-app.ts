@@ -1,15 +1,16 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 import { readSyncConfig } from '../shared/sync/sync-config.ts';
 
 /**
- * Writes the app as it ships, to `dist/app`: host.json, sync.config.json, package.json and one CommonJS bundle with its
- * source map; the rules of the application are a second bundle, where sync.config.json names a module with some.
+ * Writes the app as it ships, to `dist/app`: host.json, sync.config.json, package.json and CommonJS bundles with their
+ * source maps: the app, the telemetry that it loads when it is configured, and the rules of the application, where
+ * sync.config.json names a module with some.
  * The files are made aside and moved in one by one, so that a host that starts meanwhile finds a whole app.
  *
  * @param root folder of this repository
- * @returns the size of the bundle in bytes
+ * @returns the size of the app's bundle in bytes
  */
 export async function buildApp(root: string): Promise<number> {
   const app = join(root, 'dist', 'app');
@@ -17,6 +18,7 @@ export async function buildApp(root: string): Promise<number> {
   await mkdir(app, { recursive: true });
   await mkdir(out, { recursive: true });
   await bundle(join(root, 'functions', 'main.ts'), join(out, 'main.cjs'));
+  await bundle(join(root, 'shared', 'telemetry', 'app-insights.ts'), join(out, 'telemetry.cjs'));
   const { rules } = readSyncConfig(await readFile(join(root, 'sync.config.json'), 'utf8'));
   if (rules !== null) await bundle(join(root, rules), join(out, 'sync.rules.cjs'));
   for (const name of ['host.json', 'sync.config.json']) {
@@ -49,5 +51,16 @@ const bundle = (entry: string, outfile: string) =>
     legalComments: 'none',
     // The Functions host supplies this module at run time.
     external: ['@azure/functions-core'],
+    plugins: [apart('app-insights.ts', './telemetry.cjs')],
     logLevel: 'warning',
   });
+
+/** Leaves a file out of the bundles that import it: they find it in another bundle beside them. */
+const apart = (file: string, path: string): Plugin => ({
+  name: `${file} apart`,
+  setup(bundling) {
+    bundling.onResolve({ filter: new RegExp(`/${file}$`) }, ({ kind }) =>
+      kind === 'entry-point' ? undefined : { path, external: true },
+    );
+  },
+});

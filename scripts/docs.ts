@@ -1,10 +1,11 @@
-/** `npm run docs`: writes the pages, parts of pages and schemas that are made from code. */
+/** `npm run docs`: writes what is made from code: pages, parts of pages, schemas, and data that Bicep loads. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SyncConfigFile } from '../shared/sync/sync-config.ts';
 import { describeApi } from '../shared/protocol/openapi.ts';
 import { renderErrorsPage } from './errors-doc.ts';
 import { replaceGenerated } from './generated.ts';
+import { renderContainers, renderSettingDefaults } from './infra-data.ts';
 import { renderSettings } from './settings-doc.ts';
 
 const docs = join(process.cwd(), 'docs');
@@ -20,3 +21,7 @@ await writeFile(
   operations,
   replaceGenerated(await readFile(operations, 'utf8'), 'settings', renderSettings()),
 );
+
+const generated = join(process.cwd(), 'infra', 'generated');
+await writeFile(join(generated, 'containers.json'), renderContainers());
+await writeFile(join(generated, 'settings.json'), renderSettingDefaults());

@@ -182,6 +182,19 @@ export const SETTINGS = {
     { min: 1, max: 100_000_000, unit: 'bytes' },
     { default: '1024' },
   ),
+  APPLICATIONINSIGHTS_CONNECTION_STRING: text(
+    'Where telemetry goes; the Functions host reads it too. Without it none is sent, and the code for it is not loaded.',
+    { optional: true },
+  ),
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: text(
+    'As whom telemetry is sent; the Functions host reads it too. With `Authorization=AAD` in it the app sends it as its managed identity.',
+    { optional: true },
+  ),
+  TELEMETRY_SAMPLING_PERCENT: integer(
+    'Of a hundred requests, how many tell their ordinary events and calls. Errors, conflicts and metrics are always told.',
+    { min: 1, max: 100, unit: '' },
+    { default: '10' },
+  ),
 } as const;
 
 /** What the app reads from its settings, checked once at the start. */
@@ -233,6 +246,12 @@ export interface Config {
   };
   readonly http: EdgeSettings;
   readonly rateLimit: RateLimit;
+  readonly telemetry: {
+    readonly connectionString: string | null;
+    /** Is it sent with a token of the app's identity? */
+    readonly isAuthenticated: boolean;
+    readonly samplingPercent: number;
+  };
 }
 
 /** @throws ConfigError */
@@ -280,6 +299,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       compressFrom: given.COMPRESS_FROM_BYTES,
     },
     rateLimit: { perSecond: given.RATE_LIMIT_PER_SECOND, burst: given.RATE_LIMIT_BURST },
+    telemetry: {
+      connectionString: given.APPLICATIONINSIGHTS_CONNECTION_STRING,
+      isAuthenticated: /\bAuthorization=AAD\b/.test(given.APPLICATIONINSIGHTS_AUTHENTICATION_STRING ?? ''),
+      samplingPercent: given.TELEMETRY_SAMPLING_PERCENT,
+    },
   };
 }
 

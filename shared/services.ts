@@ -41,6 +41,9 @@ import { createBroker, type TokenAsk } from './tokens/broker.ts';
 import { createKeyProvider } from './tokens/key-provider.ts';
 import { createMintLimiter } from './tokens/mint-limiter.ts';
 import { removeUnusedUsers, type CleanUp } from './tokens/unused-users.ts';
+import { createLazySink } from './telemetry/lazy.ts';
+import { createReporter, type Reporter } from './telemetry/reporter.ts';
+import type { TelemetrySink } from './telemetry/telemetry.ts';
 import { createRuleWorker } from './validation/rule-worker.ts';
 
 /** How long records of the operation log wait in memory: what a crash takes away. */
@@ -78,6 +81,7 @@ export interface Services {
   readonly restore: (conflictId: string, body: unknown, identity: Identity) => Promise<RestoreAnswer>;
   /** @throws RequestError, Unavailable */
   readonly listDeletions: (query: unknown, identity: Identity) => Promise<DeletionPage>;
+  readonly reporter: Reporter;
   /** Writes what waits in the background. */
   readonly flush: () => Promise<void>;
 }
@@ -109,18 +113,24 @@ export function createServices(
 
   const load = createLoad(now);
   const credential = once(() => openCredential(config.azure));
+  const sink = openTelemetry(config.telemetry, credential);
+  const reporter = createReporter(sink, config.telemetry.samplingPercent);
   const keys = once(() =>
     createKeyProvider(keySource(config, credential), { now, random, onChange: forgetTokens }),
   );
   const withKey = once(() =>
-    openCosmos(endpoint, { keys: keys() }, { onPressure: load.throttled }).database(database),
+    openCosmos(endpoint, { keys: keys() }, { onPressure: load.throttled, reporter }).database(database),
   );
   const withIdentity = once(() =>
-    openCosmos(endpoint, { identity: credential() }, { onPressure: load.throttled }).database(database),
+    openCosmos(endpoint, { identity: credential() }, { onPressure: load.throttled, reporter }).database(
+      database,
+    ),
   );
   const gateway = config.cosmos.auth === 'key' ? withKey : withIdentity;
   // The limiter decides when a throttled mint is tried again: the SDK would, at once, and nobody would slow down.
-  const metadata = once(() => openCosmos(endpoint, { keys: keys() }, { retries: 0 }).database(database));
+  const metadata = once(() =>
+    openCosmos(endpoint, { keys: keys() }, { retries: 0, reporter }).database(database),
+  );
 
   const container = (name: string) => () => Promise.resolve(gateway().container(name));
   const store = createDocumentStore(container(DOCUMENTS));
@@ -156,7 +166,7 @@ export function createServices(
   const takeTurn = createRateLimiter(config.rateLimit, now);
   const access = createAccess({
     authenticate: async (headers) => {
-      const identity = await identify(headers);
+      const identity = await reporter.phase('authenticate', () => identify(headers));
       const wait = takeTurn(identity.userId);
       if (wait > 0) {
         throw new RequestError('rate_limited', {
@@ -215,13 +225,13 @@ export function createServices(
   const settings = { ...config.sync, config: syncConfig };
   return {
     syncConfig,
-    http: config.http,
+    http: { ...config.http, onRefused: (code, status) => reporter.refused(code, status) },
     access,
     authenticate: (request) => access.authenticate(request),
     audit,
     denyList,
-    sync: (body, identity, call) =>
-      recorded(
+    sync: async (body, identity, call) => {
+      const response = await recorded(
         () =>
           paced(
             () =>
@@ -239,14 +249,21 @@ export function createServices(
           ),
         { userId: identity.userId, requestId: call.requestId, body },
         { record, now },
-      ),
+      );
+      reporter.syncDone(body, response);
+      return response;
+    },
+    reporter,
     tokensFor: async (identity, ask, onMint) => {
       if (!config.token.isOffered) throw new RequestError('token_service_disabled');
       // Notices a key that was changed, with which the tokens at hand may have ended. It holds up nobody.
       keys()
         .get()
         .catch(() => undefined);
-      return broker.tokensFor(identity, ask, onMint);
+      return broker.tokensFor(identity, ask, (token) => {
+        reporter.tokenMinted(token);
+        onMint(token);
+      });
     },
     removeUnusedTokenUsers: () =>
       config.token.isOffered
@@ -263,6 +280,7 @@ export function createServices(
     listDeletions: (query, identity) => listDeletions(query, identity, records),
     flush: async () => {
       await Promise.all([recorder.flush(), audit.flush()]);
+      await sink?.flush();
     },
   };
 }
@@ -271,6 +289,21 @@ const openCredential = ({ managedOnly, clientId }: Config['azure']): TokenCreden
   managedOnly
     ? new ManagedIdentityCredential(clientId === null ? {} : { clientId })
     : new DefaultAzureCredential();
+
+/** Application Insights, where it is configured; its code is not even read otherwise. */
+function openTelemetry(
+  { connectionString, isAuthenticated }: Config['telemetry'],
+  credential: () => TokenCredential,
+): TelemetrySink | null {
+  if (connectionString === null) return null;
+  return createLazySink(
+    async () => {
+      const { createAppInsights } = await import('./telemetry/app-insights.ts');
+      return createAppInsights({ connectionString, credential: isAuthenticated ? credential() : null });
+    },
+    (error) => console.error('There will be no telemetry:', error),
+  );
+}
 
 function keySource(
   { masterKey }: Config,

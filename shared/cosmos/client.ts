@@ -10,6 +10,7 @@ import {
   type RequestContext,
 } from '@azure/cosmos';
 import type { TokenCredential } from '@azure/identity';
+import type { Reporter } from '../telemetry/reporter.ts';
 import { readFailure } from './failure.ts';
 
 /** A master key that may change while the app runs. */
@@ -43,12 +44,14 @@ export interface CosmosOptions {
   readonly onPressure?: () => void;
   /** How often the SDK repeats a throttled request; 9 by default. */
   readonly retries?: number;
+  /** Told of every request that is sent, repeated ones included. */
+  readonly reporter?: Pick<Reporter, 'cosmos'>;
 }
 
 export const openCosmos = (
   endpoint: string,
   credential: Credential,
-  { onPressure = () => undefined, retries }: CosmosOptions = {},
+  { onPressure = () => undefined, retries, reporter }: CosmosOptions = {},
 ): CosmosClient =>
   new CosmosClient({
     endpoint,
@@ -60,7 +63,7 @@ export const openCosmos = (
       },
     },
     httpClient: watch(onPressure),
-    ...credentialOptions(credential),
+    ...credentialOptions(credential, reporter),
   });
 
 const PRESSURE: ReadonlySet<number> = new Set([429, 449, 503]);
@@ -76,13 +79,32 @@ const watch = (onPressure: () => void): HttpClient => ({
   },
 });
 
-function credentialOptions(credential: Credential): Partial<CosmosClientOptions> {
-  if ('key' in credential) return { key: credential.key };
-  if ('identity' in credential) return { aadCredentials: credential.identity };
-  const plugins: PluginConfig[] = [{ on: PluginOn.request, plugin: signWith(credential.keys) }];
-  // The plugin signs each request; the SDK wants a credential of its own, and leaves the option out of its types.
-  return { tokenProvider: () => Promise.resolve(''), plugins } as Partial<CosmosClientOptions>;
+function credentialOptions(
+  credential: Credential,
+  reporter: CosmosOptions['reporter'],
+): Partial<CosmosClientOptions> {
+  const telling = reporter === undefined ? [] : [tellTo(reporter)];
+  // The SDK leaves plugins out of the types of its options.
+  const withPlugins = (options: object, more: Plugin<unknown>[] = []): Partial<CosmosClientOptions> => {
+    const plugins = [...telling, ...more].map((plugin): PluginConfig => ({ on: PluginOn.request, plugin }));
+    return plugins.length === 0 ? options : ({ ...options, plugins } as Partial<CosmosClientOptions>);
+  };
+  if ('key' in credential) return withPlugins({ key: credential.key });
+  if ('identity' in credential) return withPlugins({ aadCredentials: credential.identity });
+  // The plugin signs each request; the SDK wants a credential of its own.
+  return withPlugins({ tokenProvider: () => Promise.resolve('') }, [signWith(credential.keys)]);
 }
+
+const tellTo =
+  (reporter: Pick<Reporter, 'cosmos'>): Plugin<unknown> =>
+  (context, _node, next) => {
+    const { operationType = 'read', resourceType = '', endpoint = '' } = context;
+    const host = URL.canParse(endpoint) ? new URL(endpoint).hostname : '';
+    return reporter.cosmos(`${operationType} ${resourceType || 'account'}`, host, (traceparent) => {
+      if (traceparent !== null) context.headers = { ...context.headers, traceparent };
+      return next(context);
+    });
+  };
 
 /** The key that is refused, the same secret read again, and the other secret: no more than that for one request. */
 const KEYS_TRIED = 3;

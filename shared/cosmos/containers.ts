@@ -1,10 +1,17 @@
-import type { ContainerDefinition } from '@azure/cosmos';
+import { PartitionKeyDefinitionVersion, PartitionKeyKind, type ContainerDefinition } from '@azure/cosmos';
 
 /** Name of the container that holds user documents, tombstones, ledgers and conflict records. */
 export const DOCUMENTS = 'documents';
 
 /** Name of the container that holds what people look up later: operation log, token audit, devices, deny list. */
 export const ACTIVITY = 'activity';
+
+/** Version 2 hashes the whole key: the first 100 bytes, as version 1 does, are the same for users with long ids. */
+const keyOf = (path: string) => ({
+  paths: [path],
+  kind: PartitionKeyKind.Hash,
+  version: PartitionKeyDefinitionVersion.V2,
+});
 
 /**
  * The containers of one Tidemark database, as Bicep and the local start create them.
@@ -19,7 +26,7 @@ export const ACTIVITY = 'activity';
 export const CONTAINERS: readonly (ContainerDefinition & { id: string })[] = [
   {
     id: DOCUMENTS,
-    partitionKey: { paths: ['/scope'] },
+    partitionKey: keyOf('/scope'),
     defaultTtl: -1,
     indexingPolicy: {
       indexingMode: 'consistent',
@@ -30,7 +37,7 @@ export const CONTAINERS: readonly (ContainerDefinition & { id: string })[] = [
   },
   {
     id: ACTIVITY,
-    partitionKey: { paths: ['/userId'] },
+    partitionKey: keyOf('/userId'),
     defaultTtl: -1,
     indexingPolicy: {
       indexingMode: 'consistent',

@@ -12,6 +12,8 @@ export interface EdgeSettings {
   readonly allowedOrigins: ReadonlySet<string>;
   /** Answers of this many bytes or more are compressed, where the client takes that. */
   readonly compressFrom: number;
+  /** Told of every request that is answered with a problem. */
+  readonly onRefused?: (code: string, status: number) => void;
 }
 
 /** What a function answers with status 200. */
@@ -62,8 +64,10 @@ export const edge =
     const requestId = REQUEST_ID.test(sent) ? sent : randomUUID();
     const taken = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'];
     let headers: Record<string, string> = { ...SECURITY_HEADERS, 'x-request-id': requestId };
+    let onRefused: EdgeSettings['onRefused'];
     try {
-      const { allowedOrigins, compressFrom } = settings();
+      const { allowedOrigins, compressFrom, ...telling } = settings();
+      onRefused = telling.onRefused;
       const cors = corsHeaders(request.headers.get('origin'), allowedOrigins);
       headers = { ...headers, ...cors };
       if (request.method === 'OPTIONS') {
@@ -96,6 +100,7 @@ export const edge =
       };
     } catch (error) {
       const { problem, extra } = toProblem(error, requestId);
+      onRefused?.(problem.code, problem.status);
       if (problem.status >= 500) context.error(`${requestId} ${problem.code}:`, describe(error));
       return {
         status: problem.status,

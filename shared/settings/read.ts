@@ -56,6 +56,7 @@ function absence(name: string, { need, meaning }: Setting<unknown>, given: Given
  */
 export function findUnknownSettings(settings: Settings, env: Environment): string[] {
   const prefixes = new Set(Object.keys(settings).map((name) => name.replace(/_.*/, '_')));
+  prefixes.delete('APPLICATIONINSIGHTS_'); // The Functions host has more of these.
   return Object.keys(env)
     .filter((name) => /^[A-Z]+_/.test(name) && !(name in settings))
     .filter((name) => prefixes.has(name.replace(/_.*/, '_')))

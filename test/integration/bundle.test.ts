@@ -7,7 +7,7 @@ import { OPERATIONS } from '../../shared/protocol/operations.ts';
 /** The app as it ships (jest's global set-up has built it). */
 const APP = join(process.cwd(), 'dist', 'app');
 
-it('is one bundle, one for the rules of the application, their maps and three files beside them, and nothing else', async () => {
+it('is a bundle for the app, one for its telemetry, one for the rules of the application, their maps and three files beside them, and nothing else', async () => {
   expect((await readdir(APP)).sort()).toEqual([
     'host.json',
     'main.cjs',
@@ -16,6 +16,8 @@ it('is one bundle, one for the rules of the application, their maps and three fi
     'sync.config.json',
     'sync.rules.cjs',
     'sync.rules.cjs.map',
+    'telemetry.cjs',
+    'telemetry.cjs.map',
   ]);
   expect((await stat(join(APP, 'main.cjs'))).size).toBeLessThanOrEqual(1_500_000);
   expect(await readFile(join(APP, 'host.json'), 'utf8')).toBe(await readFile('host.json', 'utf8'));

@@ -17,6 +17,8 @@ export interface RequestRecord {
   subStatus: number;
   charge: number;
   durationMs: number;
+  /** The caller's W3C trace header, as it was sent. */
+  traceparent: string | null;
   /** For a batch: operations in it, else 1. */
   operations: number;
 }

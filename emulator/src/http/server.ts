@@ -78,6 +78,7 @@ async function serve(parts: ServerParts, incoming: IncomingMessage, outgoing: Se
     subStatus: Number(answer.headers?.['x-ms-substatus'] ?? 0),
     charge: answer.charge,
     durationMs: performance.now() - started,
+    traceparent: header(request, 'traceparent') ?? null,
     operations: answer.operations ?? 1,
   });
   if (lost) incoming.socket.destroy();
