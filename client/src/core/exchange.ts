@@ -203,6 +203,8 @@ export function takeAnswer(
   const { scopes: asked } = request as { readonly scopes?: readonly string[] };
   if (!response.delta.hasMore) finishResync(store, asked, touched);
   if (forked) startOver(store, response.scopes, createId);
+  // An answer counts once: taken in again, its resync would remove the rows that its results had acknowledged.
+  store.setDevice({ ...store.device(), attempt: attempt + 1 });
   return {
     more: response.delta.hasMore || forked || store.hasWaiting(),
     hasMore: response.delta.hasMore || forked,

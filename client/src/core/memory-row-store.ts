@@ -14,6 +14,16 @@ export class MemoryRowStore implements RowStore {
     this.#device = { deviceId, seq: 0, attempt: 0 };
   }
 
+  /** The same once more, as from a backup: what is written to one is not in the other. */
+  copy(): MemoryRowStore {
+    const copy = new MemoryRowStore(this.#device.deviceId);
+    copy.#device = this.#device;
+    for (const [key, { address, row }] of this.#rows) copy.#rows.set(key, { address, row });
+    for (const [scope, state] of this.#scopes) copy.#scopes.set(scope, state);
+    for (const [scope, keys] of this.#brought) copy.#brought.set(scope, new Set(keys));
+    return copy;
+  }
+
   row(address: Address): Row {
     return this.#rows.get(keyOf(address))?.row ?? EMPTY_ROW;
   }

@@ -1,0 +1,145 @@
+import {
+  composeRequest,
+  takeAnswer,
+  type Composed,
+  type RequestOptions,
+  type Taken,
+} from '../../client/src/core/exchange.ts';
+import { MemoryRowStore } from '../../client/src/core/memory-row-store.ts';
+import type { Address, SetAside } from '../../client/src/core/row-store.ts';
+import { edit, isPending } from '../../client/src/row.ts';
+import type { JsonObject } from '../../shared/conflict/index.ts';
+import type { Change, SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
+import { keyOf } from './model.ts';
+
+/** What the checker asks of a client. */
+export interface Client {
+  readonly get: (address: Address) => JsonObject | null;
+  /** By scope, collection and document id, joined with slashes. */
+  readonly documents: () => ReadonlyMap<string, JsonObject>;
+  readonly isPending: (address: Address) => boolean;
+  readonly pending: () => number;
+  readonly put: (address: Address, data: JsonObject) => void;
+  /** Writes `data`, of which only what differs is the user's. */
+  readonly patch: (address: Address, data: JsonObject) => void;
+  readonly remove: (address: Address) => void;
+  readonly request: () => SyncRequest;
+  /** @returns whether there is more to fetch or to send at once */
+  readonly take: (sent: SyncRequest, response: SyncResponse) => boolean;
+  /** Chooses the collections; rows of others leave the device. */
+  readonly follow: (collections: readonly string[]) => void;
+  readonly rejected: () => readonly Change[];
+  readonly setAside: () => readonly SetAside[];
+  /** What is on disk at this moment: a crash leaves it, a backup copies it. */
+  readonly save: () => Saved;
+}
+
+export interface Saved {
+  readonly store: MemoryRowStore;
+  readonly rejected: readonly Change[];
+  readonly setAside: readonly SetAside[];
+}
+
+export interface ClientOptions {
+  readonly userId: string;
+  readonly deviceId: string;
+  readonly collections: readonly string[];
+  readonly now: () => number;
+  readonly createId: () => string;
+  readonly batchSize: number;
+  readonly limit: () => number;
+}
+
+export type CreateClient = (options: ClientOptions, saved?: Saved) => Client;
+
+/** The two transactions of the SDK's core. */
+export interface Core {
+  readonly compose: (store: MemoryRowStore, options: RequestOptions) => Composed;
+  readonly take: (
+    store: MemoryRowStore,
+    composed: Composed,
+    response: SyncResponse,
+    createId: () => string,
+  ) => Taken;
+}
+
+export const CORE: Core = { compose: composeRequest, take: takeAnswer };
+
+/** The core of the SDK on its store in memory. */
+export const createCoreClient =
+  (core: Core = CORE): CreateClient =>
+  (options, saved) => {
+    const { userId, deviceId, now, createId, batchSize, limit } = options;
+    const store = saved?.store.copy() ?? new MemoryRowStore(deviceId);
+    const rejected: Change[] = [...(saved?.rejected ?? [])];
+    const setAside: SetAside[] = [...(saved?.setAside ?? [])];
+    const composed = new WeakMap<SyncRequest, Composed>();
+    let { collections } = options;
+
+    const write = (address: Address, data: JsonObject | null, type?: 'patch'): void => {
+      store.setRow(address, edit(store.row(address), data, new Date(now()).toISOString(), type));
+    };
+    /** No answer that is still on its way counts. */
+    const forgetRequest = (): void => {
+      const device = store.device();
+      store.setDevice({ ...device, attempt: device.attempt + 1 });
+    };
+
+    if (saved !== undefined) forgetRequest();
+    return {
+      get: (address) => store.row(address).data,
+      documents: () =>
+        new Map(
+          [...store.entries()].flatMap(({ address, row: { data } }): [string, JsonObject][] =>
+            data === null ? [] : [[keyOf(address), data]],
+          ),
+        ),
+      isPending: (address) => isPending(store.row(address)),
+      pending: () => [...store.entries()].filter(({ row }) => isPending(row)).length,
+      put: (address, data) => write(address, data),
+      patch: (address, data) => write(address, data, 'patch'),
+      remove: (address) => write(address, null),
+      request: () => {
+        const made = core.compose(store, {
+          userId,
+          collections,
+          now: now(),
+          createId,
+          maxChanges: batchSize,
+          maxBytes: 1_000_000,
+          limit: limit(),
+        });
+        composed.set(made.request, made);
+        return made.request;
+      },
+      take: (sent, response) => {
+        const taken = core.take(
+          store,
+          composed.get(sent) ?? { attempt: 0, request: sent },
+          response,
+          createId,
+        );
+        rejected.push(...taken.rejected.map(({ change }) => change));
+        setAside.push(...taken.setAside);
+        return taken.more;
+      },
+      follow: (wanted) => {
+        collections = wanted;
+        forgetRequest();
+        const leaving = [...store.entries()].filter(({ address }) => !wanted.includes(address.collection));
+        if (leaving.length === 0) return;
+        for (const { address, row } of leaving) {
+          if (isPending(row)) setAside.push({ address, data: row.data });
+          store.remove(address);
+        }
+        // The checkpoints still cover what was removed: if it came back before the next sync, no delta would bring it.
+        for (const [scope, state] of store.scopes()) {
+          store.setScope(scope, { ...state, checkpoint: null, resync: true });
+          store.startPass(scope);
+        }
+      },
+      rejected: () => rejected,
+      setAside: () => setAside,
+      save: () => ({ store: store.copy(), rejected: [...rejected], setAside: [...setAside] }),
+    };
+  };
