@@ -96,14 +96,16 @@ export function createMemoryStore(now: () => number): MemoryStore {
     return { kind: 'written', etags: written };
   }
 
-  function changes(scope: string, continuation: string | null, maxItems: number): FeedPage | null {
-    if (continuation !== null && !/^\d+$/.test(continuation)) return null;
-    const after = Number(continuation ?? 0);
+  function changes(scope: string, from: string | number | null, maxItems: number): FeedPage | null {
+    if (typeof from === 'string' && !/^\d+$/.test(from)) return null;
+    const after = typeof from === 'string' ? Number(from) : 0;
+    // A time includes the whole second it falls into.
+    const since = typeof from === 'number' ? Math.floor(from / 1000) : 0;
     const items: StoredItem[] = [];
     let last = after;
     // Entries lie in the order of their last write.
     for (const entry of partitionOf(scope).values()) {
-      if (entry.lsn <= after || alive(entry) === undefined) continue;
+      if (entry.lsn <= after || entry.ts < since || alive(entry) === undefined) continue;
       // Changes of one batch are never cut apart.
       if (items.length >= maxItems && entry.lsn !== last) break;
       items.push(visible(entry));
@@ -134,10 +136,10 @@ export function createMemoryStore(now: () => number): MemoryStore {
           const found = ids.flatMap((id) => alive(partition.get(id)) ?? []);
           return new Map(found.map(visible).map((item) => [item.id, item]));
         },
-        changes: async (continuation, maxItems) => {
+        changes: async (from, maxItems) => {
           await Promise.resolve();
           count();
-          return changes(scope, continuation, maxItems);
+          return changes(scope, from, maxItems);
         },
       };
     },

@@ -82,7 +82,7 @@ export const MUTANTS: readonly Mutant[] = [
     return write.kind === 'replace' && old?.['deleted'] === true ? withTtl(write, old['ttl']) : write;
   }),
   ofFeed('a delta by _ts, not by the continuation of the feed', (_page, continuation, maxItems, items) => {
-    const since = Number(continuation ?? 0);
+    const since = Number(continuation);
     const later = items
       .filter(({ _ts }) => _ts > since)
       .sort((a, b) => a._ts - b._ts)
@@ -235,7 +235,7 @@ function ofWrites(name: string, map: (write: Write, scope: string, ground: Memor
 
 function ofFeed(
   name: string,
-  change: (page: FeedPage, continuation: string | null, maxItems: number, items: StoredItem[]) => FeedPage,
+  change: (page: FeedPage, continuation: string, maxItems: number, items: StoredItem[]) => FeedPage,
 ): Mutant {
   return {
     name,
@@ -244,7 +244,7 @@ function ofFeed(
         batch: (writes) => scope.batch(writes),
         changes: async (continuation, maxItems) => {
           const page = await scope.changes(continuation, maxItems);
-          return page && change(page, continuation, maxItems, ground.memory.items(scopeName));
+          return page && change(page, String(continuation ?? 0), maxItems, ground.memory.items(scopeName));
         },
       })),
   };
