@@ -59,7 +59,7 @@ async function prepare(user: string): Promise<object> {
       ids.map((id, index) =>
         change(id, index + 1, {
           changeId: `${user}-t${index}`,
-          collection: index % 10 === 5 ? 'papers' : 'items', // audited
+          collection: collectionOf(index),
         }),
       ),
     ),
@@ -87,9 +87,27 @@ async function prepare(user: string): Promise<object> {
         change(id, index + 1, { ...deletion, baseVersion: index % 20 === 5 ? 'live' : versions[index] }),
       ];
     }
+    if (index % 10 === 6)
+      return [
+        change(id, index + 1, { ...fields, collection: 'merged', data: { more: 1 }, baseVersion: 'live' }),
+      ];
+    if (index % 10 >= 8) {
+      // Two changes that are taken in together: in every other pair one of them loses, and both are refused.
+      const { collection, changeId, data } = { ...fields, collection: collectionOf(index) };
+      const common = { collection, changeId, transaction: `pair${Math.floor(index / 10)}` };
+      return [
+        change(id, index + 1, { ...common, data, baseVersion: index % 10 === 8 ? 'live' : versions[index] }),
+      ];
+    }
     return [change(`new-${id}`, index + 1, fields)];
   });
   return { ...request('phone', phone), ...own };
+}
+
+function collectionOf(index: number): string {
+  if (index % 10 === 5) return 'papers'; // audited
+  if (index % 10 === 6) return 'merged';
+  return index % 20 === 8 ? 'stubborn' : 'items';
 }
 
 const NEW_WITH_EVERY_WRITE = new Set(['_etag', '_ts', '_lsn', '_rid', '_self', 'at']);
@@ -109,9 +127,13 @@ it('every moment of a push: the repeat ends where the undisturbed request would 
   const counting = dying(gateway.store, Infinity, 'before');
   const answer = await gateway.sync('nobody', undisturbed, {}, counting.store);
   const expected = await stored('nobody');
-  expect(answer.stats.conflicts).toBe(46);
-  expect(expected.filter((item) => item.includes('~conflict:'))).toHaveLength(46);
+  expect(answer.stats.conflicts).toBe(52);
+  expect(expected.filter((item) => item.includes('~conflict:'))).toHaveLength(52);
   expect(expected.filter((item) => item.includes('~deletion:'))).toHaveLength(13);
+  const pairs = answer.results.filter((_, index) => index % 10 >= 8).map(({ status }) => status);
+  expect(pairs).toEqual(
+    [...Array.from({ length: 13 }, (_, n) => (n % 2 === 0 ? 'rejected' : 'applied'))].flatMap((s) => [s, s]),
+  );
 
   const calls = counting.calls();
   expect(calls).toBeGreaterThan(6);

@@ -49,7 +49,14 @@ export const identityOf = (
 };
 
 export const CONFIG = parseSyncConfig({
-  collections: { items: {}, notes: {}, papers: { audited: true }, visits: { scope: 'facility' } },
+  collections: {
+    items: {},
+    notes: {},
+    papers: { audited: true },
+    merged: { strategy: 'merge_with_client_priority' },
+    stubborn: { strategy: 'server_wins' },
+    visits: { scope: 'facility' },
+  },
   sharedScopes: { facility: 'facilities' },
 });
 
