@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../shared/conflict/json.ts';
-import type { SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
+import type { SyncRequest, SyncResponse } from '../../shared/protocol/sync.ts';
 import { composeRequest, takeAnswer, type Rejected } from './core/exchange.ts';
 import { keyOf, MemoryRowStore } from './core/memory-row-store.ts';
 import type { Address, SetAside } from './core/row-store.ts';

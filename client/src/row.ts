@@ -1,6 +1,6 @@
 import { isJsonObject, sameJson, type JsonObject } from '../../shared/conflict/json.ts';
 import { mergePatch } from '../../shared/conflict/merge-patch.ts';
-import type { Change, ChangeResult, RemoteDocument } from '../../shared/protocol/index.ts';
+import type { Change, ChangeResult, RemoteDocument } from '../../shared/protocol/sync.ts';
 
 /**
  * One document as a device holds it: what the user sees, what waits to be sent, what is on its way.

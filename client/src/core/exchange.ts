@@ -4,9 +4,9 @@ import type {
   RemoteDocument,
   SyncRequest,
   SyncResponse,
-} from '../../../shared/protocol/index.ts';
+} from '../../../shared/protocol/sync.ts';
 import { PROTOCOL_VERSION } from '../../../shared/protocol/version.ts';
-import { answer, draw, isPending, receive, release } from '../row.ts';
+import { answer, draw, isPending, receive, release, type Row } from '../row.ts';
 import type { Address, RowStore, ScopeState, SetAside } from './row-store.ts';
 
 /** How much goes into one request. */
@@ -187,21 +187,22 @@ export function takeAnswer(
     if ((outcome === 'merged' || outcome === 'skipped') && document !== undefined) {
       conflicts.push({ address, outcome, mine: wholeChange(change, row.whole?.data), theirs: document });
     }
-    store.setRow(address, answer(row, result));
+    const next = answer(row, result);
+    store.setRow(address, next, stampOf(next, document ?? result));
     store.markBrought(address);
     touched.push(address);
   }
   for (const document of response.delta.documents) {
     const { scope, collection, documentId } = document;
     const address = { scope, collection, documentId };
-    store.setRow(address, receive(store.row(address), document));
+    const next = receive(store.row(address), document);
+    store.setRow(address, next, stampOf(next, document));
     store.markBrought(address);
     touched.push(address);
   }
   const setAside = dropLostScopes(store, response.scopes, touched);
   keepPositions(store, response);
-  const { scopes: asked } = request as { readonly scopes?: readonly string[] };
-  if (!response.delta.hasMore) finishResync(store, asked, touched);
+  if (!response.delta.hasMore) finishResync(store, request.scopes, touched);
   if (forked) startOver(store, response.scopes, createId);
   // An answer counts once: taken in again, its resync would remove the rows that its results had acknowledged.
   store.setDevice({ ...store.device(), attempt: attempt + 1 });
@@ -234,6 +235,10 @@ const NOTHING: Taken = {
   forked: false,
   touched: [],
 };
+
+/** The gateway's stamp is that of what the user sees only where nothing is pending. */
+const stampOf = (row: Row, { lastModified }: { readonly lastModified?: string | null }) =>
+  isPending(row) ? undefined : lastModified;
 
 /** A patch is kept for the user with the whole content it led to. */
 const wholeChange = (change: Change, whole: Record<string, unknown> | undefined): Change =>

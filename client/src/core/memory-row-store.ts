@@ -1,5 +1,5 @@
 import { EMPTY_ROW, isPending, type Row } from '../row.ts';
-import type { Change } from '../../../shared/protocol/index.ts';
+import type { Change } from '../../../shared/protocol/sync.ts';
 import type { Address, Device, Entry, RowStore, ScopeState } from './row-store.ts';
 
 /** Rows in memory, for tests and demonstrations of the protocol. */

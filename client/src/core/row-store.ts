@@ -1,4 +1,4 @@
-import type { Change, StreamPosition } from '../../../shared/protocol/index.ts';
+import type { Change, StreamPosition } from '../../../shared/protocol/sync.ts';
 import type { JsonObject } from '../../../shared/conflict/json.ts';
 import type { Row } from '../row.ts';
 
@@ -39,7 +39,8 @@ export interface ScopeState {
  */
 export interface RowStore {
   row(address: Address): Row;
-  setRow(address: Address, row: Row): void;
+  /** @param lastModified of the content shown; absent: that of the waiting edit, otherwise as it was */
+  setRow(address: Address, row: Row, lastModified?: string | null): void;
   /** Unanswered changes, by rising `seq`. */
   inFlight(): Change[];
   /** Some rows with an edit that waits and no change in flight, the oldest edit first. Empty: there are none. */

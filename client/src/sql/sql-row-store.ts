@@ -1,0 +1,351 @@
+import type { Change, RemoteDocument, StreamPosition } from '../../../shared/protocol/sync.ts';
+import type { JsonObject } from '../../../shared/conflict/json.ts';
+import type { Address, Device, Entry, RowStore, ScopeState } from '../core/row-store.ts';
+import { TidemarkError } from '../errors.ts';
+import { EMPTY_ROW, isPending, type Edit, type Row, type Whole } from '../row.ts';
+import { numberOf, quoteName, quoteText, textOf, type SqlConnection, type SqlRow } from './connection.ts';
+import type { Model } from './model.ts';
+import { pendingTable } from './schema.ts';
+
+/** The statements of one model, made once. */
+interface Statements {
+  readonly model: Model;
+  readonly read: string;
+  readonly put: string;
+  readonly drop: string;
+  readonly putPending: string;
+  readonly dropPending: string;
+  readonly inFlight: string;
+  readonly waiting: string;
+  readonly anyWaiting: string;
+  readonly pendingIn: string;
+  readonly allIn: string;
+  readonly dropScope: string;
+  readonly dropPendingScope: string;
+}
+
+const PENDING_COLUMNS =
+  'p.Type, p.LastModified AS EditedAt, p.BaseVersion, p.Base, p.Change, p.Whole, p.Shadow';
+
+export function statementsOf(model: Model): Statements {
+  const table = quoteName(model.table);
+  const pending = pendingTable(model);
+  const collection = quoteText(model.collection);
+  const select = (keys: string) => `
+    SELECT k.Scope, k.ID, m.Content, m.Version, a.Version AS AbsentVersion, p.Position, ${PENDING_COLUMNS}
+    FROM (${keys}) k
+    LEFT JOIN ${table} m ON m.UserId = k.UserId AND m.Scope = k.Scope AND m.ID = k.ID
+    LEFT JOIN ${pending} p ON p.UserId = k.UserId AND p.Scope = k.Scope AND p.ID = k.ID
+    LEFT JOIN Tidemark_Absent a ON a.UserId = k.UserId AND a.Scope = k.Scope AND a.Collection = ${collection} AND a.ID = k.ID`;
+  const keys = `SELECT UserId, Scope, ID, Position FROM ${pending}`;
+  return {
+    model,
+    read: select('SELECT ? AS UserId, ? AS Scope, ? AS ID'),
+    put: `INSERT INTO ${table} (UserId, Scope, ID, Content, LastModified, Version) VALUES (?, ?, ?, ?, ?, ?)
+      ON CONFLICT (UserId, Scope, ID) DO UPDATE SET Content = excluded.Content, Version = excluded.Version,
+      LastModified = CASE WHEN excluded.LastModified = '' THEN LastModified ELSE excluded.LastModified END`,
+    drop: `DELETE FROM ${table} WHERE UserId = ? AND Scope = ? AND ID = ?`,
+    putPending: `INSERT INTO ${pending} (UserId, Scope, ID, Position, Type, LastModified, BaseVersion, Seq, Base, Change, Whole, Shadow)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (UserId, Scope, ID) DO UPDATE SET
+      Position = CASE WHEN Change IS NOT NULL AND excluded.Change IS NULL THEN excluded.Position ELSE Position END,
+      Type = excluded.Type, LastModified = excluded.LastModified, BaseVersion = excluded.BaseVersion,
+      Seq = excluded.Seq, Base = excluded.Base, Change = excluded.Change, Whole = excluded.Whole, Shadow = excluded.Shadow`,
+    dropPending: `DELETE FROM ${pending} WHERE UserId = ? AND Scope = ? AND ID = ?`,
+    inFlight: `SELECT Change FROM ${pending} WHERE UserId = ? AND Change IS NOT NULL`,
+    waiting: `${select(`${keys} WHERE UserId = ? AND Type IS NOT NULL AND Change IS NULL ORDER BY Position LIMIT ?`)} ORDER BY p.Position`,
+    anyWaiting: `SELECT 1 AS found FROM ${pending} WHERE UserId = ? AND Type IS NOT NULL AND Change IS NULL LIMIT 1`,
+    pendingIn: select(`${keys} WHERE UserId = ? AND Scope = ?`),
+    allIn: select(`SELECT UserId, Scope, ID FROM ${table} WHERE UserId = ? AND Scope = ?
+      UNION SELECT UserId, Scope, ID FROM ${pending} WHERE UserId = ? AND Scope = ?
+      UNION SELECT UserId, Scope, ID FROM Tidemark_Absent WHERE UserId = ? AND Scope = ? AND Collection = ${collection}
+      EXCEPT SELECT UserId, Scope, ID FROM Tidemark_Brought WHERE UserId = ? AND Scope = ? AND Collection = ${collection}`),
+    dropScope: `DELETE FROM ${table} WHERE UserId = ? AND Scope = ?`,
+    dropPendingScope: `DELETE FROM ${pending} WHERE UserId = ? AND Scope = ?`,
+  };
+}
+
+/** What outlives one transaction: it spares the usual write a statement. */
+export interface RowSession {
+  /** User and scope, where both are known to be in `Tidemark_Scopes`. */
+  readonly knownScopes: Set<string>;
+  /** Microseconds since the epoch, or just behind the last one: in this order edits are sent. */
+  readonly nextPosition: () => number;
+}
+
+/** What the last read of a row found, so that writing it touches only the tables it has to. */
+interface Presence {
+  readonly address: Address;
+  readonly content: string | null;
+  readonly stored: boolean;
+  readonly absent: boolean;
+  readonly pending: boolean;
+}
+
+/**
+ * The rows of one user in SQLite. What the user sees is in the model's table, and nothing else is: a tombstone keeps its
+ * version in `Tidemark_Absent`, and what waits or is on its way is in `PendingChanges_<table>`, which refers to the row for
+ * its content.
+ */
+export class SqlRowStore implements RowStore {
+  readonly #sql: SqlConnection;
+  readonly #userId: string;
+  readonly #models: ReadonlyMap<string, Statements>;
+  #last: Presence | null = null;
+  #device: Device | null = null;
+  readonly #session: RowSession;
+  #passes: Set<string> | null = null;
+
+  /** @param models by collection. The store is good for one transaction. */
+  constructor(
+    sql: SqlConnection,
+    userId: string,
+    models: ReadonlyMap<string, Statements>,
+    session: RowSession,
+  ) {
+    this.#session = session;
+    this.#sql = sql;
+    this.#userId = userId;
+    this.#models = models;
+  }
+
+  row(address: Address): Row {
+    const statements = this.#models.get(address.collection);
+    // A collection that this client has no model for: it did not ask for it.
+    if (statements === undefined) return EMPTY_ROW;
+    const [found] = this.#sql.all(statements.read, [this.#userId, address.scope, address.documentId]);
+    if (found === undefined) return EMPTY_ROW;
+    this.#last = {
+      address,
+      content: textOf(found['Content']),
+      stored: found['Content'] !== null,
+      absent: found['AbsentVersion'] !== null,
+      pending: found['Position'] !== null,
+    };
+    return toRow(found);
+  }
+
+  setRow(address: Address, row: Row, lastModified?: string | null): void {
+    const statements = this.#models.get(address.collection);
+    if (statements === undefined) return;
+    const { scope, collection, documentId } = address;
+    const key = [this.#userId, scope, documentId];
+    const was = this.#last?.address === address ? this.#last : null;
+    this.#last = null;
+    this.#noteScope(scope);
+    if (row.data === null) {
+      if (was?.stored !== false) this.#sql.run(statements.drop, key);
+    } else {
+      const stamp = row.dirty?.lastModified ?? lastModified ?? '';
+      this.#sql.run(statements.put, [...key, JSON.stringify(row.data), stamp, row.base]);
+    }
+    if (row.data === null && row.base !== null) {
+      this.#sql.run(
+        `INSERT INTO Tidemark_Absent (UserId, Scope, Collection, ID, Version) VALUES (?, ?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET Version = excluded.Version`,
+        [this.#userId, scope, collection, documentId, row.base],
+      );
+    } else if (was?.absent !== false) {
+      this.#dropAbsent(address);
+    }
+    if (isPending(row)) this.#putPending(statements, key, row);
+    else if (was?.pending !== false) this.#sql.run(statements.dropPending, key);
+  }
+
+  #putPending(statements: Statements, key: readonly string[], { dirty, inFlight, whole, shadow }: Row): void {
+    this.#sql.run(statements.putPending, [
+      ...key,
+      this.#session.nextPosition(),
+      dirty?.type ?? null,
+      dirty?.lastModified ?? null,
+      dirty?.baseVersion ?? null,
+      inFlight?.seq ?? null,
+      json(dirty?.base ?? null),
+      json(inFlight),
+      json(whole),
+      json(shadow),
+    ]);
+  }
+
+  /** The text of the content that the last `row` call read. */
+  get lastContent(): string | null {
+    return this.#last?.content ?? null;
+  }
+
+  inFlight(): Change[] {
+    return this.#each((statements) =>
+      this.#sql.all(statements.inFlight, [this.#userId]).map(({ Change: text }) => parse<Change>(text)),
+    )
+      .flatMap((change) => (change === null ? [] : [change]))
+      .sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0));
+  }
+
+  waiting(limit: number): Entry[] {
+    return this.#each((statements) =>
+      this.#sql.all(statements.waiting, [this.#userId, limit]).map(entryOf(statements)),
+    )
+      .sort((a, b) => a.position - b.position)
+      .slice(0, limit);
+  }
+
+  hasWaiting(): boolean {
+    return [...this.#models.values()].some(
+      ({ anyWaiting }) => this.#sql.all(anyWaiting, [this.#userId]).length > 0,
+    );
+  }
+
+  pendingIn(scope: string): Entry[] {
+    return this.#each((statements) =>
+      this.#sql.all(statements.pendingIn, [this.#userId, scope]).map(entryOf(statements)),
+    );
+  }
+
+  device(): Device {
+    if (this.#device !== null) return this.#device;
+    const [user] = this.#sql.all('SELECT DeviceId, Seq, Attempt FROM Tidemark_Users WHERE UserId = ?', [
+      this.#userId,
+    ]);
+    if (user === undefined)
+      throw new TidemarkError('user_changed', `There is no user ${this.#userId} here any more.`);
+    this.#device = {
+      deviceId: String(user['DeviceId']),
+      seq: numberOf(user['Seq']),
+      attempt: numberOf(user['Attempt']),
+    };
+    return this.#device;
+  }
+
+  setDevice(device: Device): void {
+    this.#device = device;
+  }
+
+  /** Writes what `setDevice` noted: once for a transaction, not once for a change. */
+  flush(): void {
+    if (this.#device === null) return;
+    const { deviceId, seq, attempt } = this.#device;
+    this.#sql.run('UPDATE Tidemark_Users SET DeviceId = ?, Seq = ?, Attempt = ? WHERE UserId = ?', [
+      deviceId,
+      seq,
+      attempt,
+      this.#userId,
+    ]);
+  }
+
+  scopes(): Map<string, ScopeState> {
+    return new Map(
+      this.#sql
+        .all('SELECT * FROM Tidemark_Scopes WHERE UserId = ?', [this.#userId])
+        .map((found): [string, ScopeState] => [String(found['Scope']), toScope(found)]),
+    );
+  }
+
+  setScope(scope: string, { checkpoint, stream, resync }: ScopeState): void {
+    this.#passes = null;
+    this.#sql.run(
+      `INSERT INTO Tidemark_Scopes (UserId, Scope, Checkpoint, Stream, Resync) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET Checkpoint = excluded.Checkpoint, Stream = excluded.Stream, Resync = excluded.Resync`,
+      [this.#userId, scope, checkpoint, stream === undefined ? null : JSON.stringify(stream), resync ? 1 : 0],
+    );
+  }
+
+  #noteScope(scope: string): void {
+    const known = `${this.#userId} ${scope}`;
+    if (this.#session.knownScopes.has(known)) return;
+    this.#session.knownScopes.add(known);
+    this.#sql.run('INSERT INTO Tidemark_Scopes (UserId, Scope) VALUES (?, ?) ON CONFLICT DO NOTHING', [
+      this.#userId,
+      scope,
+    ]);
+  }
+
+  dropScope(scope: string): boolean {
+    const key = [this.#userId, scope];
+    const dropped = this.#each(({ dropScope, dropPendingScope }) => [
+      this.#sql.run(dropScope, key) + this.#sql.run(dropPendingScope, key),
+    ]).reduce((sum, count) => sum + count, 0);
+    this.#sql.run('DELETE FROM Tidemark_Absent WHERE UserId = ? AND Scope = ?', key);
+    this.#sql.run('DELETE FROM Tidemark_Brought WHERE UserId = ? AND Scope = ?', key);
+    return dropped > 0;
+  }
+
+  startPass(scope: string): void {
+    this.#sql.run('DELETE FROM Tidemark_Brought WHERE UserId = ? AND Scope = ?', [this.#userId, scope]);
+  }
+
+  markBrought({ scope, collection, documentId }: Address): void {
+    this.#passes ??= new Set([...this.scopes()].flatMap(([name, { resync }]) => (resync ? [name] : [])));
+    if (!this.#passes.has(scope)) return;
+    this.#sql.run(
+      'INSERT INTO Tidemark_Brought (UserId, Scope, Collection, ID) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+      [this.#userId, scope, collection, documentId],
+    );
+  }
+
+  unbrought(scope: string): Entry[] {
+    const key = [this.#userId, scope];
+    const left = this.#each((statements) =>
+      this.#sql.all(statements.allIn, [...key, ...key, ...key, ...key]).map(entryOf(statements)),
+    );
+    this.startPass(scope);
+    return left;
+  }
+
+  remove(address: Address): void {
+    this.setRow({ ...address }, EMPTY_ROW);
+  }
+
+  #dropAbsent({ scope, collection, documentId }: Address): void {
+    this.#sql.run(
+      'DELETE FROM Tidemark_Absent WHERE UserId = ? AND Scope = ? AND Collection = ? AND ID = ?',
+      [this.#userId, scope, collection, documentId],
+    );
+  }
+
+  #each<R>(work: (statements: Statements) => R[]): R[] {
+    return [...this.#models.values()].flatMap(work);
+  }
+}
+
+const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- what was written is what is read
+const parse = <T>(value: SqlRow[string] | undefined): T | null => {
+  const text = textOf(value);
+  // Written by this code, in the same database.
+  return text === null ? null : (JSON.parse(text) as T);
+};
+
+const entryOf =
+  ({ model: { collection } }: Statements) =>
+  (found: SqlRow): Entry & { readonly position: number } => ({
+    address: { scope: String(found['Scope']), collection, documentId: String(found['ID']) },
+    row: toRow(found),
+    position: numberOf(found['Position']),
+  });
+
+function toRow(found: SqlRow): Row {
+  const data = parse<JsonObject>(found['Content']);
+  const type = textOf(found['Type']) as Edit['type'] | null;
+  return {
+    data,
+    base: textOf(data === null ? found['AbsentVersion'] : found['Version']),
+    dirty:
+      type === null
+        ? null
+        : {
+            type,
+            // The waiting edit is what the user sees.
+            data,
+            baseVersion: textOf(found['BaseVersion']),
+            base: parse<JsonObject>(found['Base']),
+            lastModified: textOf(found['EditedAt']) ?? '',
+          },
+    inFlight: parse<Change>(found['Change']),
+    whole: parse<Whole>(found['Whole']),
+    shadow: parse<RemoteDocument>(found['Shadow']),
+  };
+}
+
+const toScope = (found: SqlRow): ScopeState => ({
+  checkpoint: textOf(found['Checkpoint']),
+  stream: found['Stream'] === null ? undefined : parse<StreamPosition>(found['Stream']),
+  resync: found['Resync'] === 1,
+});
