@@ -2,6 +2,8 @@ import { app } from '@azure/functions';
 import { SETTINGS } from '../shared/config.ts';
 import { findUnknownSettings } from '../shared/settings/read.ts';
 import { appServices } from './services.ts';
+import './compare-checksums.ts';
+import './fetch-buckets.ts';
 import './get-cosmos-token.ts';
 import './health.ts';
 import './list-conflicts.ts';

@@ -25,6 +25,8 @@ import { createLoad, paced, waitAfterSync } from './sync/pace.ts';
 import type {
   ConflictPage,
   DeletionPage,
+  IntegrityAnswer,
+  IntegrityDocuments,
   OperationPage,
   RestoreAnswer,
   ScopeToken,
@@ -33,6 +35,7 @@ import type {
 } from './protocol/index.ts';
 import { listConflicts } from './sync/conflict-log.ts';
 import { listDeletions } from './sync/deletion-log.ts';
+import { checksums, integrityDocuments } from './sync/integrity.ts';
 import { restore } from './sync/restore.ts';
 import { createRules } from './sync/rules.ts';
 import { SyncConfigError, readSyncConfig, tokenMode, type SyncConfig } from './sync/sync-config.ts';
@@ -81,6 +84,10 @@ export interface Services {
   readonly restore: (conflictId: string, body: unknown, identity: Identity) => Promise<RestoreAnswer>;
   /** @throws RequestError, Unavailable */
   readonly listDeletions: (query: unknown, identity: Identity) => Promise<DeletionPage>;
+  /** @throws RequestError, Unavailable */
+  readonly checksums: (query: unknown, identity: Identity) => Promise<IntegrityAnswer>;
+  /** @throws RequestError, Unavailable */
+  readonly integrityDocuments: (body: unknown, identity: Identity) => Promise<IntegrityDocuments>;
   readonly reporter: Reporter;
   /** Writes what waits in the background. */
   readonly flush: () => Promise<void>;
@@ -278,6 +285,8 @@ export function createServices(
     listConflicts: (query, identity) => listConflicts(query, identity, { records, documents: store }),
     restore: (id, body, identity) => restore(id, body, identity, { store, settings, rules, now }),
     listDeletions: (query, identity) => listDeletions(query, identity, records),
+    checksums: (query, identity) => checksums(query, identity, { store, settings, now }),
+    integrityDocuments: (body, identity) => integrityDocuments(body, identity, { store, settings, now }),
     flush: async () => {
       await Promise.all([recorder.flush(), audit.flush()]);
       await sink?.flush();

@@ -135,8 +135,10 @@ function openScope(
         return attempt('reading the change feed', signal, () => feed.fetchNext(), 400);
       });
       if (page === null) return null;
-      count(1, page.requestCharge, page.sessionToken);
-      const { [CONTAINER_RID]: rid } = page.headers as Record<string, unknown>;
+      const headers = page.headers as Record<string, unknown>;
+      // The SDK's `requestCharge` of a feed page leaves out what is behind the decimal point.
+      count(1, Number(headers['x-ms-request-charge'] ?? 0), page.sessionToken);
+      const { [CONTAINER_RID]: rid } = headers;
       if (typeof rid === 'string') await checkIncarnation(rid);
       return {
         items: page.result,

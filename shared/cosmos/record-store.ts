@@ -1,5 +1,5 @@
 import type { Container } from '@azure/cosmos';
-import { isJsonObject } from '../conflict/index.ts';
+import { isJsonObject, type JsonObject } from '../conflict/index.ts';
 import type { RecordStore } from '../sync/record-store.ts';
 import { attempt } from './attempt.ts';
 
@@ -39,8 +39,14 @@ export const createRecordStore = (open: () => Promise<Container>): RecordStore =
     );
     if (page === null) return null;
     return {
-      items: page.resources.filter(isJsonObject),
+      items: page.resources.filter(isJsonObject).sort(newestFirst),
       continuation: page.continuationToken || null,
     };
   },
 });
+
+/** `_ts` counts seconds; within one, the records of a page are put in order by their own time. */
+const newestFirst = (a: JsonObject, b: JsonObject): number =>
+  Number(b['_ts']) - Number(a['_ts']) || compareText(String(b['at']), String(a['at']));
+
+const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

@@ -137,6 +137,11 @@ export const ERRORS = {
     'Send the unanswered changes of a scope in the order in which they drew their numbers.',
   ),
 
+  checkpoint_unusable: request(
+    409,
+    'The checkpoint belongs to another scope or another store, or cannot be read.',
+    'Sync first: the answer of a sync brings a checkpoint to compare by.',
+  ),
   conflict_not_found: request(
     404,
     'There is no such conflict in the log of this scope.',

@@ -2,6 +2,7 @@ export * from './errors.ts';
 export * from './health.ts';
 export * from './checksum.ts';
 export * from './ids.ts';
+export * from './integrity.ts';
 export * from './operation-log.ts';
 export * from './paging.ts';
 export * from './problem.ts';

@@ -1,6 +1,7 @@
 import { Type, type TSchema } from 'typebox';
 import type { RequestErrorCode } from './errors.ts';
 import { Health } from './health.ts';
+import { IntegrityAnswer, IntegrityDocuments, IntegrityQuery, IntegrityRequest } from './integrity.ts';
 import { OperationPage, OperationQuery } from './operation-log.ts';
 import { ConflictPage, DeletionPage, RecordQuery, RestoreAnswer, RestoreRequest } from './record-log.ts';
 import { CHANGE_SCHEMAS, SyncEnvelope, SyncResponse } from './sync.ts';
@@ -131,6 +132,34 @@ export const OPERATIONS = {
     parameters: parametersOf(RecordQuery),
     answer: DeletionPage,
     errors: ['invalid_request', 'invalid_continuation', 'scope_not_granted'],
+  },
+  CompareChecksums: {
+    path: 'sync/integrity',
+    methods: ['GET'],
+    summary: 'Checksums over the documents of a scope',
+    description:
+      'For a client to compare with its own, bucket by bucket. Reads the whole scope, some pages in each answer; the answers are added.',
+    caller: 'user',
+    parameters: parametersOf(IntegrityQuery),
+    answer: IntegrityAnswer,
+    errors: [
+      'invalid_request',
+      'invalid_continuation',
+      'scope_not_granted',
+      'unknown_collection',
+      'checkpoint_unusable',
+    ],
+  },
+  FetchBuckets: {
+    path: 'sync/integrity/documents',
+    methods: ['POST'],
+    summary: 'The documents of some buckets',
+    description:
+      'Ids and versions of the documents in buckets that differ; then the documents that are missing, by id.',
+    caller: 'user',
+    request: IntegrityRequest,
+    answer: IntegrityDocuments,
+    errors: ['invalid_request', 'invalid_continuation', 'scope_not_granted', 'unknown_collection'],
   },
   ListOperations: {
     path: 'sync/operations',

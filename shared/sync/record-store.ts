@@ -3,7 +3,8 @@ import type { JsonObject } from '../conflict/index.ts';
 /** The system's records in a scope, beside the documents: of conflicts, of deletions. */
 export interface RecordStore {
   /**
-   * A page of the records whose ids start with a prefix, the last written first.
+   * A page of the records whose ids start with a prefix, the last written first; those of one second may be out of
+   * order between two pages.
    *
    * @param query.continuation of the page before; null: from the newest
    * @param query.limit at most so many; a page is about 4 MB at most, and may be empty though more follow

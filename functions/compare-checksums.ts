@@ -1,0 +1,10 @@
+import { readQuery } from '../shared/http/query.ts';
+import { appServices } from './services.ts';
+import { serve } from './serve.ts';
+
+/** Answers with checksums over the documents of a scope, for a client to compare with its own. */
+serve('CompareChecksums', async (request) => {
+  const { authenticate, checksums } = appServices();
+  const identity = await authenticate(request);
+  return { jsonBody: await checksums(readQuery(request, [], ['collections']), identity) };
+});
