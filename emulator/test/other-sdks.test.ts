@@ -35,6 +35,51 @@ describe('requests of other SDKs', () => {
       { partitions: 2 },
     ));
 
+  it('carries a change feed processor over a split: its range is gone, and the children go on where it stood', () =>
+    withEmulator(async ({ emulator, container }) => {
+      const feed = async (
+        range: string,
+        continuation?: string,
+      ): Promise<{ answer: RawAnswer; ids: string[] }> => {
+        const answer = await sendSigned(emulator, {
+          method: 'GET',
+          path: 'dbs/db/colls/items/docs',
+          headers: {
+            'a-im': 'Incremental Feed',
+            'x-ms-documentdb-partitionkeyrangeid': range,
+            'x-ms-max-item-count': '3',
+            ...(continuation === undefined ? {} : { 'if-none-match': continuation }),
+          },
+        });
+        if (answer.status !== 200) return { answer, ids: [] };
+        const { Documents } = JSON.parse(answer.text) as { Documents: { id: string }[] };
+        return { answer, ids: Documents.map(({ id }) => id) };
+      };
+      const create = async (from: number, to: number): Promise<void> => {
+        for (let n = from; n < to; n++) await container.items.create({ id: `${n}`, pk: `p${n}` });
+      };
+      await create(0, 5);
+      const first = await feed('0');
+      expect(first.ids).toEqual(['0', '1', '2']);
+      expect(first.answer.headers.get('x-ms-documentdb-partitionkeyrangeid')).toBe('0');
+      emulator.split('db', 'items');
+      await create(5, 9);
+
+      const lease = first.answer.headers.get('etag') ?? '';
+      const { answer } = await feed('0', lease);
+      expect([answer.status, answer.subStatus]).toEqual([410, 1002]);
+      const seen: string[] = [];
+      for (const child of ['1', '2']) {
+        let continuation = lease;
+        for (let page = await feed(child, continuation); page.answer.status === 200;) {
+          seen.push(...page.ids);
+          continuation = page.answer.headers.get('etag') ?? '';
+          page = await feed(child, continuation);
+        }
+      }
+      expect(seen.sort()).toEqual(['3', '4', '5', '6', '7', '8']);
+    }));
+
   it('answers no joined session tokens where one partition or none was asked', () =>
     withEmulator(
       async ({ emulator }) => {

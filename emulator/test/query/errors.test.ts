@@ -60,6 +60,8 @@ describe('errors', () => {
       'UNSUPPORTED',
       /FIRST of a subquery/,
     ],
+    ['SELECT VALUE ‹VectorDistance›(c.v, [1]) FROM c', 'UNSUPPORTED', /VectorDistance/],
+    ['SELECT * FROM c WHERE ‹FullTextContains›(c.x, "a")', 'UNSUPPORTED', /FullTextContains/],
     ['SELECT VALUE ‹ST_DISTANCE›(1, 2)', 'UNSUPPORTED', /ST_DISTANCE/],
     ['SELECT * FROM c ORDER BY ‹RANK› FullTextScore(c.x, "a")', 'UNSUPPORTED', /RANK/],
   ])('%s', (marked, code, message) => {
