@@ -156,10 +156,10 @@ function startOf(from: string | number | null) {
 
 function refusal(culprit: number, status: number | undefined): BatchResult {
   if (status === 413) return { kind: 'too-large' };
-  // Exists already, is gone, is another version: what is stored is not what was expected. Or Cosmos DB does not take the
-  // content (400): then it never does, and the change is given up without holding up its neighbours.
-  if (status === 409 || status === 404 || status === 412 || status === 400)
-    return { kind: 'refused', culprit };
+  // Cosmos DB does not take the content, and never will.
+  if (status === 400) return { kind: 'unstorable', culprit };
+  // Exists already, is gone, is another version: what is stored is not what was expected.
+  if (status === 409 || status === 404 || status === 412) return { kind: 'refused', culprit };
   throw new Unavailable(`Cosmos DB, writing a batch: operation ${culprit} answered ${status ?? 'nothing'}`);
 }
 

@@ -228,6 +228,10 @@ export const ERRORS = {
     'The document, or the base sent with it, is larger than the limit (921,600 bytes as JSON in UTF-8, unless configured lower).',
     'Split the document; keep large content elsewhere.',
   ),
+  not_storable: change(
+    'Cosmos DB does not take the document.',
+    'Change its content; report the change when nothing seems wrong with it.',
+  ),
   too_deep: change('The document is nested deeper than 64 levels.', 'Flatten the document.'),
   forbidden_key: change('The document has a property named `__proto__`.', 'Rename the property.'),
   malformed_text: change(

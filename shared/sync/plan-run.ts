@@ -51,8 +51,8 @@ export interface Snapshot {
   readonly failed: ReadonlySet<string>;
   /** Documents with a rejected change, and none accepted whole since. */
   readonly rejected: ReadonlySet<string>;
-  /** Changes, by index, of which Cosmos DB said that they do not fit into a batch. */
-  readonly oversized: ReadonlySet<number>;
+  /** Changes, by index, that Cosmos DB said it cannot take. */
+  readonly unfit: ReadonlyMap<number, Unfit>;
   /** What the application's rules say of content that a patch or a merge made; undefined: they were not asked yet. */
   readonly judge: (change: PreparedChange, content: JsonObject) => ChangeError | null | undefined;
 }
@@ -90,6 +90,14 @@ export interface Run {
 export type Needs =
   | { readonly kind: 'read' }
   | { readonly kind: 'judge'; readonly change: PreparedChange; readonly content: JsonObject };
+
+/** Why Cosmos DB cannot take a change: with its records it is too large for a batch, or it refuses the content. */
+export type Unfit = 'document_too_large' | 'not_storable';
+
+const UNFIT: Record<Unfit, string | undefined> = {
+  document_too_large: 'It does not fit into one batch beside what it replaces.',
+  not_storable: undefined,
+};
 
 type Placed = 'placed' | 'full' | Needs;
 
@@ -190,7 +198,7 @@ class Plan {
     // Asked before anything is read for it: what cannot fit is not resolved first.
     if (group && countDocuments(unit) > this.#limits.operations) return 'full';
     for (const item of unit) {
-      if (group && this.#snapshot.oversized.has(item.index)) return 'full';
+      if (group && this.#snapshot.unfit.get(item.index) === 'document_too_large') return 'full';
       const placed = this.#place(item);
       if (placed !== 'placed') return placed;
       const entry = this.entries.at(-1);
@@ -238,10 +246,9 @@ class Plan {
     const { incoming, strategy, address } = item;
     const key = itemId(address.collection, address.documentId);
     if (this.#failed.has(key)) return this.#refuse(item, 'failed', changeError('contended'));
-    if (this.#snapshot.oversized.has(item.index)) {
-      const detail = 'It does not fit into one batch beside what it replaces.';
-      return this.#refuse(item, 'rejected', changeError('document_too_large', undefined, detail));
-    }
+    const unfit = this.#snapshot.unfit.get(item.index);
+    if (unfit !== undefined)
+      return this.#refuse(item, 'rejected', changeError(unfit, undefined, UNFIT[unfit]));
     if (this.#rejected.has(key) && incoming.type === 'patch') {
       return this.#refuse(item, 'rejected', changeError('dependency'));
     }

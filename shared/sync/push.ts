@@ -12,7 +12,7 @@ import {
 import { conflictRecord } from './conflict-record.ts';
 import { deletionRecord } from './deletion-record.ts';
 import { ledgerId, letter, outcomeAt, parseLedger, samePosition, type Ledger } from './ledger.ts';
-import { planRun, type Entry, type Mark, type Run, type RunLimits } from './plan-run.ts';
+import { planRun, type Entry, type Mark, type Run, type RunLimits, type Unfit } from './plan-run.ts';
 import { changeError, type Prepared, type PreparedChange } from './prepare.ts';
 import type { Rules } from './rules.ts';
 import { parseStored, toHeld, toRemote, toStored, type Address } from './stored.ts';
@@ -90,7 +90,7 @@ export async function push(
   const states = new Map<string, DocumentState>();
   const marks = new Map<string, Mark>();
   let failed = new Set<string>();
-  const oversized = new Set<number>();
+  const unfit = new Map<number, Unfit>();
   const verdicts = new Map<string, ChangeError | null>();
   const tries = new Map<string, number>();
   const awaitingDocument: { item: Prepared; outcome: Outcome | null }[] = [];
@@ -111,7 +111,7 @@ export async function push(
   );
 
   while (at < items.length) {
-    const run = planRun(items, at, { states, marks, failed, rejected, oversized, judge }, limits, now());
+    const run = planRun(items, at, { states, marks, failed, rejected, unfit, judge }, limits, now());
     if (run.kind === 'read') {
       await readWindow(documentIds(items.slice(at)).slice(0, READ_CHUNK));
       continue;
@@ -131,8 +131,14 @@ export async function push(
           run.entries.length === 1 ||
           (first?.item.transaction != null &&
             run.entries.every(({ item }) => item.transaction === first.item.transaction));
-        if (alone) for (const { item } of run.entries) oversized.add(item.index);
+        if (alone) for (const { item } of run.entries) unfit.set(item.index, 'document_too_large');
         else limits = { ...limits, changes: Math.ceil(run.entries.length / 2) };
+        continue;
+      }
+      if (result.kind === 'unstorable') {
+        const culprit = run.writes.get(about[result.culprit] ?? '');
+        if (culprit === undefined) throw new Unavailable('Cosmos DB does not take a ledger.');
+        unfit.set(culprit.change.index, 'not_storable');
         continue;
       }
       if (result.kind === 'refused') {

@@ -23,7 +23,7 @@ import { formatDateTime } from './clock.ts';
 import { parseConflict } from './conflict-log.ts';
 import { CONFLICT_PREFIX, conflictRecord } from './conflict-record.ts';
 import { deletionRecord } from './deletion-record.ts';
-import { planRun, type Entry, type Run } from './plan-run.ts';
+import { planRun, type Entry, type Run, type Unfit } from './plan-run.ts';
 import { prepareChange, type PreparedChange } from './prepare.ts';
 import { FULL_RUN, toState } from './push.ts';
 import { parseRestored, restoredId, restoredRecord } from './restored-record.ts';
@@ -82,6 +82,7 @@ export async function restore(
   const id = itemId(conflict.collection, conflict.documentId);
   const mark = restoredId(conflictId);
   const verdicts = new Map<string, ChangeError | null>();
+  const unfit = new Map<number, Unfit>();
 
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     if (now() >= deadline) throw new Unavailable('The deadline of the request has passed.');
@@ -112,7 +113,7 @@ export async function restore(
       marks: new Map(),
       failed: new Set<string>(),
       rejected: new Set<string>(),
-      oversized: new Set<number>(),
+      unfit,
       judge: (change: PreparedChange, content: JsonObject) => {
         const verdict = rules.checkNow(change, content);
         return verdict === undefined ? verdicts.get(JSON.stringify(content)) : verdict;
@@ -148,6 +149,7 @@ export async function restore(
       { kind: 'create' as const, item: record },
     ];
     const result = await partition.batch(writes);
+    if (result.kind === 'unstorable') unfit.set(item.index, 'not_storable');
     if (result.kind === 'too-large') {
       throw new RequestError('restore_too_large');
     }

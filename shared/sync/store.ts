@@ -21,11 +21,13 @@ export type Write =
 
 /**
  * `written`: all of it, with the new ETags in the order of the writes. `refused`: nothing of it; `culprit` is the
- * index of the one write that did not fit what is stored. `too-large`: nothing of it, send less at once.
+ * index of the one write that did not fit what is stored. `unstorable`: the
+ * same, and the store never takes that write. `too-large`: nothing of it, send less at once.
  */
 export type BatchResult =
   | { readonly kind: 'written'; readonly etags: readonly string[] }
   | { readonly kind: 'refused'; readonly culprit: number }
+  | { readonly kind: 'unstorable'; readonly culprit: number }
   | { readonly kind: 'too-large' };
 
 /** A page of the change feed of one scope, in the order of the writes. */

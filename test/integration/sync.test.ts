@@ -592,6 +592,46 @@ async function drain(deviceId: string, first: SyncResponse) {
   return { documents, largest };
 }
 
+it('what Cosmos DB refuses for its content is rejected, and nothing behind it is held up', async () => {
+  const choosy: DocumentStore = {
+    ...gateway.store,
+    open: (...given) => {
+      const scope = gateway.store.open(...given);
+      return {
+        ...scope,
+        get session() {
+          return scope.session;
+        },
+        batch: (writes) => {
+          const culprit = writes.findIndex((write) => JSON.stringify(write).includes('unheard of'));
+          return culprit === -1 ? scope.batch(writes) : Promise.resolve({ kind: 'unstorable', culprit });
+        },
+      };
+    },
+  };
+  const changes = [
+    change('1', 1),
+    change('2', 2),
+    change('2', 3, { data: { text: 'unheard of' } }),
+    change('3', 4),
+    change('4', 5, { transaction: 't' }),
+    change('5', 6, { transaction: 't', data: { text: 'unheard of' } }),
+    change('6', 7),
+  ];
+  const { results } = await gateway.sync('alice', request('phone', changes), {}, choosy);
+  expect(results.map(({ status, error }) => error?.code ?? status)).toEqual([
+    'applied',
+    'applied',
+    'not_storable',
+    'applied',
+    'transaction_rejected',
+    'not_storable',
+    'applied',
+  ]);
+  expect(await document('2')).toMatchObject({ data: { value: '2' } });
+  expect(await ledgers()).toMatchObject([{ seq: 7, outcomes: 'aararra' }]);
+});
+
 describe('An answer', () => {
   it('does not carry a large document a thousand times', async () => {
     await gateway.sync(
