@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { benchEmulator } from '../emulator/bench/emulator-bench.ts';
 import { compareEmulators } from '../emulator/bench/other-emulator.ts';
+import { benchClient } from './client.ts';
 import { benchGateway } from './gateway.ts';
 
 /**
@@ -10,11 +11,13 @@ import { benchGateway } from './gateway.ts';
 
 const BASELINE = new URL('baseline.json', import.meta.url);
 
+const client = await benchClient();
 const gateway = await benchGateway();
 const { startMs, figures } = await benchEmulator();
 const comparison = await compareEmulators();
 const measured: Record<string, number> = {
   ...gateway,
+  ...client,
   'emulator start, milliseconds': Math.round(startMs),
   ...Object.fromEntries(
     figures.flatMap(({ name, emulator, sqlite }) => [

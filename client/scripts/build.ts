@@ -23,6 +23,7 @@ const ENTRIES = {
   'wasm-worker': 'drivers/wasm-worker.ts',
   expo: 'drivers/expo-sqlite.ts',
   'op-sqlite': 'drivers/op-sqlite.ts',
+  cosmos: 'cosmos/index.ts',
   react: 'react.ts',
 } as const;
 

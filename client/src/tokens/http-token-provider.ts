@@ -26,7 +26,7 @@ export class HttpTokenProvider implements TokenProvider<TokenResponse> {
   readonly #runtime: Runtime;
 
   constructor(options: HttpTokenOptions) {
-    const query = options.scope === undefined ? '' : `?scope=${encodeURIComponent(options.scope)}`;
+    const query = options.scope === undefined ? '' : `?scopes=${encodeURIComponent(options.scope)}`;
     this.#url = `${options.url.replace(/\/+$/, '')}/GetCosmosToken${query}`;
     this.#identity = toProvider(options.identity);
     this.#http = { timeout: options.timeout ?? HTTP.timeout, compressAbove: Infinity };

@@ -42,12 +42,15 @@ it('two devices of a user come to hold the same', async () => {
 
 it('two devices that patch different members both keep their edit', async () => {
   const user = newUser();
-  const phone = await devices.open(user);
+  let ago = 0;
+  const phone = await devices.open(user, { runtime: { now: () => Date.now() - ago } });
   const tablet = await devices.open(user);
   await phone.store('items').upsert({ id: '1', title: 'old', address: { city: 'Bern', street: 'Main' } });
   await synced(phone);
   await synced(tablet);
+  ago = 60_000;
   await phone.store('items').patch('1', { title: 'new' });
+  ago = 0;
   await tablet.store('items').patch('1', { address: { city: 'Basel' } });
   const conflicts = record(tablet, 'conflict');
   await synced(phone);

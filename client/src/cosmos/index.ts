@@ -1,0 +1,1 @@
+export { directTransport, type DirectTransportOptions } from './direct-transport.ts';

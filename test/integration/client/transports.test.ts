@@ -1,0 +1,270 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CosmosClient, PermissionMode } from '@azure/cosmos';
+import { collection, createClient, type ExpiringToken } from '../../../client/src/index.ts';
+import { directTransport } from '../../../client/src/cosmos/index.ts';
+import { nodeSqlite } from '../../../client/src/drivers/node-sqlite.ts';
+import { DATABASE } from '../../../local/provision.ts';
+import { DOCUMENTS } from '../../../shared/cosmos/containers.ts';
+import type { ScopeToken } from '../../../shared/protocol/index.ts';
+import { startGateway, type Gateway } from '../../support/gateway.ts';
+import { serveSync } from '../../support/sync-server.ts';
+
+/** What a sync promises, through the gateway and straight to Cosmos DB with a resource token that opens one partition. */
+
+let gateway: Gateway;
+let server: Awaited<ReturnType<typeof serveSync>>;
+let admin: CosmosClient;
+beforeAll(async () => {
+  gateway = await startGateway();
+  server = await serveSync(gateway);
+  admin = new CosmosClient({ endpoint: gateway.emulator.endpoint, key: gateway.emulator.key });
+});
+afterAll(async () => {
+  admin.dispose();
+  await server.close();
+  await gateway.dispose();
+});
+
+let users = 0;
+const newUser = (): string => `t${(users += 1)}`;
+
+async function mint(user: string, mode: PermissionMode): Promise<ScopeToken> {
+  const database = admin.database(DATABASE);
+  const scope = `user:${user}`;
+  await database.users.upsert({ id: user });
+  const { resource } = await database.user(user).permissions.upsert({
+    id: 'own',
+    permissionMode: mode,
+    resource: `dbs/${DATABASE}/colls/${DOCUMENTS}`,
+    resourcePartitionKey: [scope],
+  });
+  const token = (resource as unknown as { _token: string })._token;
+  const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+  return {
+    token,
+    endpoint: gateway.emulator.endpoint,
+    database: DATABASE,
+    container: DOCUMENTS,
+    partitionKey: [scope],
+    scope,
+    userId: user,
+    mode: mode === PermissionMode.All ? 'all' : 'read',
+    expiresAt,
+    refreshAfter: expiresAt,
+  };
+}
+
+const COLLECTIONS = { items: collection<{ id: string; title?: string; n?: number; tags?: string[] }>() };
+
+const closing: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+interface DeviceOptions {
+  /** Minutes that the device's edits lie back. */
+  readonly ago?: () => number;
+  /** Loses the answer of a request that wrote. */
+  readonly losing?: () => boolean;
+  readonly mode?: PermissionMode;
+  readonly path?: string;
+}
+
+function open(transport: string, user: string, options: DeviceOptions = {}) {
+  const { ago = () => 0, losing = () => false, mode = PermissionMode.All, path = ':memory:' } = options;
+  const runtime = {
+    now: () => Date.now() - ago() * 60_000,
+    fetch: async (...args: Parameters<typeof fetch>) => {
+      const response = await fetch(...args);
+      const writes =
+        new Headers(args[1]?.headers).get('x-ms-cosmos-is-batch-request') !== null || transport === 'thin';
+      if (!writes || !losing()) return response;
+      await response.text();
+      throw new Error('connection lost');
+    },
+  };
+  let kept: Promise<ScopeToken> | undefined;
+  const tokens = { getToken: () => (kept ??= mint(user, mode)) };
+  const client = createClient({
+    url: server.url,
+    token: (): string => user,
+    userId: user,
+    database: nodeSqlite(path),
+    collections: COLLECTIONS,
+    runtime,
+    sync: { retry: { attempts: 1 }, breaker: { threshold: 100 } },
+    ...(transport === 'direct' ? { transport: () => directTransport({ tokens, runtime }) } : {}),
+  });
+  closing.push(() => client.close());
+  const sync = async () => {
+    const report = await client.sync();
+    if (report.outcome !== 'synced') throw report.error ?? new Error(report.outcome);
+    return report;
+  };
+  return { client, items: client.store('items'), sync };
+}
+
+const conflictsOf = async (user: string) =>
+  (await gateway.items(`user:${user}`)).filter(({ id }) => String(id).startsWith('~conflict'));
+
+describe.each([
+  ['thin', 'thin'],
+  ['direct', 'direct'],
+  ['direct', 'thin'],
+])('a device on %s and one on %s', (first, second) => {
+  const pair = (options: { phone?: DeviceOptions; tablet?: DeviceOptions } = {}) => {
+    const user = newUser();
+    return { user, phone: open(first, user, options.phone), tablet: open(second, user, options.tablet) };
+  };
+
+  it('come to hold the same: creates, edits, deletes, and a document made again', async () => {
+    const { user, phone, tablet } = pair();
+    await phone.items.upsertBulk(Array.from({ length: 130 }, (_, n) => ({ id: `d${n}`, n })));
+    expect(await phone.sync()).toMatchObject({ pushed: 130, conflicts: 0 });
+    expect(await tablet.sync()).toMatchObject({ pulled: 130 });
+    await tablet.items.upsert({ id: 'd0', n: 1000 });
+    await tablet.items.delete('d1');
+    await tablet.sync();
+    await phone.sync();
+    await phone.items.upsert({ id: 'd1', n: 2000 });
+    await phone.sync();
+    await tablet.sync();
+    const all = await phone.items.query();
+    expect(all).toHaveLength(130);
+    expect(await tablet.items.query()).toEqual(all);
+    expect(await phone.items.get('d1')).toEqual({ id: 'd1', n: 2000 });
+    expect(await conflictsOf(user)).toEqual([]);
+    expect(await phone.sync()).toMatchObject({ pushed: 0, pulled: 0 });
+  });
+
+  it('the later of two edits made beside each other wins, whoever sends first, and the other is logged', async () => {
+    let ago = 0;
+    const { user, phone, tablet } = pair({ tablet: { ago: () => ago } });
+    await phone.items.upsert({ id: '1', title: 'base' });
+    await phone.sync();
+    await tablet.sync();
+    ago = 5;
+    await tablet.items.upsert({ id: '1', title: 'earlier' });
+    ago = 0;
+    await phone.items.upsert({ id: '1', title: 'later' });
+    await phone.sync();
+    expect(await tablet.sync()).toMatchObject({ skipped: 1, conflicts: 1 });
+    expect(await tablet.items.get('1')).toEqual({ id: '1', title: 'later' });
+    expect(await conflictsOf(user)).toMatchObject([
+      { lost: { side: 'incoming', data: { title: 'earlier' } } },
+    ]);
+  });
+
+  it('a patch leaves alone what another patch changed before it', async () => {
+    let ago = 0;
+    const { phone, tablet } = pair({ phone: { ago: () => ago } });
+    await phone.items.upsert({ id: '1', title: 'a', n: 1 });
+    await phone.sync();
+    await tablet.sync();
+    ago = 5;
+    await phone.items.patch('1', { title: 'b' });
+    ago = 0;
+    await tablet.items.patch('1', { n: 2 });
+    await phone.sync();
+    await tablet.sync();
+    await phone.sync();
+    expect(await phone.items.get('1')).toEqual({ id: '1', title: 'b', n: 2 });
+    expect(await tablet.items.get('1')).toEqual({ id: '1', title: 'b', n: 2 });
+  });
+
+  it('an answer that was lost is asked for again, and nothing is written twice', async () => {
+    let lose = false;
+    const { user, phone, tablet } = pair({ phone: { losing: () => lose } });
+    await phone.items.upsert({ id: '1', title: 'a' });
+    await phone.sync();
+    lose = true;
+    await phone.items.upsert({ id: '1', title: 'b' });
+    expect(await phone.client.sync()).toMatchObject({ outcome: 'offline' });
+    expect(await phone.client.status()).toMatchObject({ pending: 1, state: 'offline' });
+    lose = false;
+    await tablet.sync();
+    await tablet.items.upsert({ id: '1', title: 'c' });
+    await tablet.sync();
+    await phone.items.upsert({ id: '2', title: 'more' });
+    await phone.sync();
+    await tablet.sync();
+    expect(await phone.items.get('1')).toEqual({ id: '1', title: 'c' });
+    expect(await tablet.items.query()).toEqual(await phone.items.query());
+    expect(await conflictsOf(user)).toEqual([]);
+  });
+
+  it('an edit of a document that is gone is skipped, and kept in the log', async () => {
+    const { user, phone, tablet } = pair();
+    await phone.items.upsert({ id: '1', title: 'a' });
+    await phone.sync();
+    await tablet.sync();
+    await gateway.container.item('items:1', `user:${user}`).delete();
+    await phone.items.upsert({ id: '1', title: 'b' });
+    expect(await phone.sync()).toMatchObject({ skipped: 1 });
+    expect(await phone.items.get('1')).toBeNull();
+    expect(await conflictsOf(user)).toHaveLength(1);
+  });
+
+  it('what is too large is rejected, kept, and blocks nothing', async () => {
+    const { phone, tablet } = pair();
+    await phone.items.upsertBulk([
+      { id: '1', title: 'x'.repeat(1_000_000) },
+      { id: '2', title: 'fine' },
+    ]);
+    expect(await phone.sync()).toMatchObject({ pushed: 1, rejected: 1 });
+    expect(await phone.client.rejected()).toMatchObject([{ error: { code: 'document_too_large' } }]);
+    await tablet.sync();
+    expect(await tablet.items.query()).toEqual([{ id: '2', title: 'fine' }]);
+  });
+});
+
+it('a device goes over from one way to the other with an answer lost in between', async () => {
+  const user = newUser();
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-transports-'));
+  closing.push(() => {
+    rmSync(folder, { recursive: true });
+    return Promise.resolve();
+  });
+  const path = join(folder, 'device.db');
+  let lose = false;
+  const before = open('thin', user, { path, losing: () => lose });
+  await before.items.upsert({ id: '1', title: 'a' });
+  await before.sync();
+  lose = true;
+  await before.items.upsert({ id: '1', title: 'b' });
+  await before.client.sync();
+  await before.client.close();
+  const after = open('direct', user, { path });
+  await after.items.upsert({ id: '2', title: 'c' });
+  expect(await after.sync()).toMatchObject({ pushed: 2, conflicts: 0 });
+  expect((await after.items.query()).map(({ title }) => title)).toEqual(['b', 'c']);
+  expect(await conflictsOf(user)).toEqual([]);
+});
+
+it('a token that only reads writes nothing, and says so', async () => {
+  const { client, items } = open('direct', newUser(), { mode: PermissionMode.Read });
+  await items.upsert({ id: '1', title: 'a' });
+  expect(await client.sync()).toMatchObject({ outcome: 'failed', error: { code: 'direct_write_forbidden' } });
+  expect(await client.status()).toMatchObject({ pending: 1 });
+});
+
+it("another user's token writes nothing", async () => {
+  const [alice, bob] = [newUser(), newUser()];
+  const tokens: { getToken: () => Promise<ScopeToken & ExpiringToken> } = {
+    getToken: () => mint(bob, PermissionMode.All),
+  };
+  const client = createClient({
+    url: server.url,
+    token: 'unused',
+    userId: alice,
+    database: nodeSqlite(':memory:'),
+    collections: COLLECTIONS,
+    transport: () => directTransport({ tokens }),
+  });
+  closing.push(() => client.close());
+  await client.store('items').upsert({ id: '1', title: 'of alice' });
+  expect(await client.sync()).toMatchObject({ outcome: 'failed', error: { code: 'user_mismatch' } });
+  expect(await gateway.items(`user:${bob}`)).toEqual([]);
+});
