@@ -6,5 +6,5 @@ import { serve } from './serve.ts';
 serve('ListConflicts', async (request) => {
   const { authenticate, listConflicts } = appServices();
   const identity = await authenticate(request);
-  return { jsonBody: await listConflicts(readQuery(request, ['limit']), identity) };
+  return { jsonBody: await listConflicts(readQuery(request, ['limit']), identity), cache: 'private' };
 });

@@ -6,5 +6,5 @@ import { serve } from './serve.ts';
 serve('ListDeletions', async (request) => {
   const { authenticate, listDeletions } = appServices();
   const identity = await authenticate(request);
-  return { jsonBody: await listDeletions(readQuery(request, ['limit']), identity) };
+  return { jsonBody: await listDeletions(readQuery(request, ['limit']), identity), cache: 'private' };
 });

@@ -6,5 +6,5 @@ import { serve } from './serve.ts';
 serve('ListOperations', async (request) => {
   const { authenticate, listOperations } = appServices();
   const identity = await authenticate(request);
-  return { jsonBody: await listOperations(readQuery(request, ['limit']), identity) };
+  return { jsonBody: await listOperations(readQuery(request, ['limit']), identity), cache: 'private' };
 });

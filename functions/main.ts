@@ -14,6 +14,7 @@ import './manage-audit.ts';
 import './manage-denied.ts';
 import './manage-deny.ts';
 import './open-api.ts';
+import './ready.ts';
 import './remove-unused-token-users.ts';
 import './restore-conflict.ts';
 import './sync.ts';

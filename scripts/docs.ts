@@ -6,6 +6,7 @@ import { describeApi } from '../shared/protocol/openapi.ts';
 import { renderErrorsPage } from './errors-doc.ts';
 import { replaceGenerated } from './generated.ts';
 import { renderContainers, renderSettingDefaults } from './infra-data.ts';
+import { renderOperations } from './operations-doc.ts';
 import { renderSettings } from './settings-doc.ts';
 
 const docs = join(process.cwd(), 'docs');
@@ -16,11 +17,13 @@ await writeFile(
   `${JSON.stringify(SyncConfigFile, null, 2)}\n`,
 );
 
-const operations = join(docs, 'operations.md');
-await writeFile(
-  operations,
-  replaceGenerated(await readFile(operations, 'utf8'), 'settings', renderSettings()),
-);
+/** Writes the part of a page that is made from code. */
+const renew = async (page: string, part: string, content: string) => {
+  const file = join(docs, page);
+  await writeFile(file, replaceGenerated(await readFile(file, 'utf8'), part, content));
+};
+await renew('operations.md', 'settings', renderSettings());
+await renew('protocol.md', 'addresses', renderOperations());
 
 const generated = join(process.cwd(), 'infra', 'generated');
 await writeFile(join(generated, 'containers.json'), renderContainers());

@@ -6,17 +6,26 @@ export class RequestError extends Error {
   /** JSON Pointer into the request body. */
   readonly pointer: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  /** Further members of the problem document (RFC 9457, section 3.2). */
+  readonly members: Readonly<Record<string, unknown>>;
 
   /** @param detail what is wrong with this request; it is sent, so it holds no secret */
   constructor(
     code: RequestErrorCode,
-    options: { detail?: string; pointer?: string; headers?: Record<string, string>; cause?: unknown } = {},
+    options: {
+      detail?: string;
+      pointer?: string;
+      headers?: Record<string, string>;
+      members?: Record<string, unknown>;
+      cause?: unknown;
+    } = {},
   ) {
     super(options.detail ?? ERRORS[code].title, { cause: options.cause });
     this.name = 'RequestError';
     this.code = code;
     this.pointer = options.pointer;
     this.headers = options.headers ?? {};
+    this.members = options.members ?? {};
   }
 }
 

@@ -10,8 +10,10 @@ import { createAudit, type Audit } from './auth/audit.ts';
 import { createAuthenticator } from './auth/authenticate.ts';
 import { createDenyList, type DenyList } from './auth/deny-list.ts';
 import type { Identity } from './auth/identity.ts';
+import { fetchKeys } from './auth/key-set.ts';
 import { readConfig, type Config } from './config.ts';
 import { RequestError } from './errors.ts';
+import { attempt } from './cosmos/attempt.ts';
 import { createActivityStore } from './cosmos/activity-store.ts';
 import { ACTIVITY, DOCUMENTS } from './cosmos/containers.ts';
 import { openCosmos } from './cosmos/client.ts';
@@ -28,11 +30,13 @@ import type {
   IntegrityAnswer,
   IntegrityDocuments,
   OperationPage,
+  Readiness,
   RestoreAnswer,
   ScopeToken,
   SyncResponse,
   TokenResponse,
 } from './protocol/index.ts';
+import { checkReadiness } from './readiness.ts';
 import { listConflicts } from './sync/conflict-log.ts';
 import { listDeletions } from './sync/deletion-log.ts';
 import { checksums, integrityDocuments } from './sync/integrity.ts';
@@ -89,6 +93,13 @@ export interface Services {
   /** @throws RequestError, Unavailable */
   readonly integrityDocuments: (body: unknown, identity: Identity) => Promise<IntegrityDocuments>;
   readonly reporter: Reporter;
+  /**
+   * Tries what the app leans on.
+   *
+   * @param scope that the caller may read
+   * @throws RequestError
+   */
+  readonly checkReadiness: (scope: string) => Promise<Readiness>;
   /** Writes what waits in the background. */
   readonly flush: () => Promise<void>;
 }
@@ -138,6 +149,9 @@ export function createServices(
   const metadata = once(() =>
     openCosmos(endpoint, { keys: keys() }, { retries: 0, reporter }).database(database),
   );
+
+  const tryMasterKey = (signal: AbortSignal) =>
+    attempt('reading the database', signal, (abortSignal) => metadata().read({ abortSignal }));
 
   const container = (name: string) => () => Promise.resolve(gateway().container(name));
   const store = createDocumentStore(container(DOCUMENTS));
@@ -287,6 +301,24 @@ export function createServices(
     listDeletions: (query, identity) => listDeletions(query, identity, records),
     checksums: (query, identity) => checksums(query, identity, { store, settings, now }),
     integrityDocuments: (body, identity) => integrityDocuments(body, identity, { store, settings, now }),
+    checkReadiness: (scope) =>
+      checkReadiness(
+        [
+          {
+            name: 'documents',
+            attempt: async (signal) => {
+              await store.incarnation();
+              await store.open(scope, null, { requests: 0, requestUnits: 0 }, signal).changes(null, 1);
+            },
+          },
+          ...config.identity.issuers.map((issuer, index) => ({
+            name: `issuer ${index + 1}`,
+            attempt: () => fetchKeys(issuer, fetch),
+          })),
+          ...(config.token.isOffered ? [{ name: 'master key', attempt: tryMasterKey }] : []),
+        ],
+        now,
+      ),
     flush: async () => {
       await Promise.all([recorder.flush(), audit.flush()]);
       await sink?.flush();

@@ -56,8 +56,7 @@ export function createKeySet(
   const load = (): Promise<Known> =>
     (flight ??= (async () => {
       try {
-        const uri = address.jwksUri ?? (await discover(address.issuer, fetch));
-        const find = createLocalJWKSet((await readJson(uri, fetch)) as JSONWebKeySet);
+        const find = createLocalJWKSet(await fetchKeys(address, fetch));
         const fetchedAt = now();
         known = { find, fetchedAt };
         refreshAt = fetchedAt + FRESH_MS * (1 - JITTER * random());
@@ -98,6 +97,17 @@ export function createKeySet(
     }
   };
 }
+
+/**
+ * Fetches the keys of an issuer, past every cache.
+ *
+ * @throws Unavailable
+ */
+export const fetchKeys = async (
+  { issuer, jwksUri }: KeyAddress,
+  fetch: KeySetDependencies['fetch'],
+): Promise<JSONWebKeySet> =>
+  (await readJson(jwksUri ?? (await discover(issuer, fetch)), fetch)) as JSONWebKeySet;
 
 /** OpenID Connect Discovery 1.0, section 4: the document must name the issuer it was asked for. */
 async function discover(issuer: string, fetch: KeySetDependencies['fetch']): Promise<string> {

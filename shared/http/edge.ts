@@ -62,7 +62,7 @@ export const edge =
   async (request: HttpRequest, context: InvocationContext): Promise<HttpResponseInit> => {
     const sent = request.headers.get('x-request-id') ?? '';
     const requestId = REQUEST_ID.test(sent) ? sent : randomUUID();
-    const taken = [...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'];
+    const taken = [...new Set([...methods, ...(methods.includes('GET') ? ['HEAD'] : []), 'OPTIONS'])];
     let headers: Record<string, string> = { ...SECURITY_HEADERS, 'x-request-id': requestId };
     let onRefused: EdgeSettings['onRefused'];
     try {
@@ -118,7 +118,8 @@ export const edge =
 function toProblem(error: unknown, requestId: string): { problem: Problem; extra: Record<string, string> } {
   if (error instanceof RequestError) {
     const { code, pointer, message } = error;
-    return { problem: problemOf(code, requestId, message, pointer), extra: { ...error.headers } };
+    const problem = problemOf(code, requestId, message, pointer);
+    return { problem: { ...problem, ...error.members }, extra: { ...error.headers } };
   }
   if (error instanceof Unavailable) {
     return {

@@ -188,6 +188,12 @@ export const ERRORS = {
     'Repeat the very same request after `Retry-After` seconds: whatever was already written is recognised.',
     true,
   ),
+  not_ready: request(
+    503,
+    'Something that the service leans on does not work.',
+    'Look at `checks` and the logs. Syncs may fail until it is mended.',
+    true,
+  ),
   internal_error: request(
     500,
     'The service met an error of its own.',

@@ -1,6 +1,6 @@
 import { Type, type TSchema } from 'typebox';
 import type { RequestErrorCode } from './errors.ts';
-import { Health } from './health.ts';
+import { Health, Readiness } from './health.ts';
 import { IntegrityAnswer, IntegrityDocuments, IntegrityQuery, IntegrityRequest } from './integrity.ts';
 import { OperationPage, OperationQuery } from './operation-log.ts';
 import { ConflictPage, DeletionPage, RecordQuery, RestoreAnswer, RestoreRequest } from './record-log.ts';
@@ -97,6 +97,7 @@ export const OPERATIONS = {
     caller: 'user',
     parameters: parametersOf(RecordQuery),
     answer: ConflictPage,
+    isCacheable: true,
     errors: ['invalid_request', 'invalid_continuation', 'scope_not_granted'],
   },
   RestoreConflict: {
@@ -131,6 +132,7 @@ export const OPERATIONS = {
     caller: 'user',
     parameters: parametersOf(RecordQuery),
     answer: DeletionPage,
+    isCacheable: true,
     errors: ['invalid_request', 'invalid_continuation', 'scope_not_granted'],
   },
   CompareChecksums: {
@@ -170,6 +172,7 @@ export const OPERATIONS = {
     caller: 'user',
     parameters: parametersOf(OperationQuery),
     answer: OperationPage,
+    isCacheable: true,
     errors: ['invalid_request', 'invalid_continuation', 'role_insufficient'],
   },
   GetCosmosToken: {
@@ -232,6 +235,16 @@ export const OPERATIONS = {
     answer: AllowResponse,
     errors: ['invalid_request', 'entry_not_found'],
   },
+  Ready: {
+    path: 'ready',
+    methods: ['GET'],
+    summary: 'Can the service do its work?',
+    description:
+      'Tries what it leans on, each for a limited time. For administrators: it says what is wrong, and every call costs a little.',
+    caller: 'admin',
+    answer: Readiness,
+    errors: ['role_insufficient', 'not_ready'],
+  },
   Health: {
     path: 'health',
     methods: ['GET'],
@@ -243,8 +256,8 @@ export const OPERATIONS = {
   OpenApi: {
     path: 'openapi.json',
     methods: ['GET'],
-    summary: 'This description',
-    description: 'OpenAPI 3.1, made of the schemas that the service checks messages by.',
+    summary: 'This API as OpenAPI 3.1',
+    description: 'Made of the schemas that the service checks messages by.',
     caller: 'anybody',
     answer: Type.Object({ openapi: Type.String() }, { description: 'An OpenAPI 3.1 document.' }),
     isCacheable: true,

@@ -117,7 +117,9 @@ function reported({ request }: Hostile, answer: RawAnswer): string[] {
 
 function expectNoHarm(hostile: Hostile, answer: RawAnswer | null): void {
   if (answer === null) {
-    expect(hostile.isHttp).toBe(false);
+    // The host closes without reading a large body that no function wants; the reset may overtake its answer.
+    const isLarge = (hostile.request.body?.length ?? 0) > 1_000_000;
+    expect(hostile.isHttp && !isLarge).toBe(false);
     return;
   }
   expect(answer.status).toBeGreaterThanOrEqual(200);

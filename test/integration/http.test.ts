@@ -66,6 +66,19 @@ describe('GET /api/openapi.json', () => {
   });
 });
 
+it.each(['sync/conflicts', 'sync/deletions', 'sync/operations'])(
+  'GET /api/%s answers 304 while nothing has changed, to this user only',
+  async (path) => {
+    const ask = (token: string, headers: Record<string, string> = {}) =>
+      call(`${stack.api}/${path}`, { headers: { authorization: `Bearer ${token}`, ...headers } });
+    const first = await ask(alice);
+    expect(first.headers.get('cache-control')).toBe('private, no-cache');
+    const etag = { 'if-none-match': first.headers.get('etag') ?? '' };
+    expect((await ask(alice, etag)).status).toBe(304);
+    expectProblem(await ask('', etag), 401, 'invalid_token');
+  },
+);
+
 describe('A large answer', () => {
   it.each([
     ['gzip', gunzipSync],

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { replaceGenerated } from '../../scripts/generated.ts';
+import { renderOperations } from '../../scripts/operations-doc.ts';
 import { renderSettings } from '../../scripts/settings-doc.ts';
 
 const read = (path: string): string => readFileSync(join(process.cwd(), path), 'utf8');
@@ -50,4 +51,9 @@ describe('docs/operations.md', () => {
     const page = read('docs/operations.md');
     expect(replaceGenerated(page, 'settings', renderSettings())).toBe(page);
   });
+});
+
+it('docs/protocol.md lists every address of the API, and no other', () => {
+  const page = read('docs/protocol.md');
+  expect(replaceGenerated(page, 'addresses', renderOperations())).toBe(page);
 });
