@@ -6,5 +6,6 @@ import { serve } from './serve.ts';
 serve('CompareChecksums', async (request) => {
   const { authenticate, checksums } = appServices();
   const identity = await authenticate(request);
-  return { jsonBody: await checksums(readQuery(request, [], ['collections']), identity) };
+  const query = readQuery(request, [], ['collections']);
+  return { jsonBody: await checksums(query, identity), cache: 'private' };
 });

@@ -144,6 +144,7 @@ export const OPERATIONS = {
     caller: 'user',
     parameters: parametersOf(IntegrityQuery),
     answer: IntegrityAnswer,
+    isCacheable: true,
     errors: [
       'invalid_request',
       'invalid_continuation',
