@@ -42,7 +42,8 @@ export interface Host {
 
 /**
  * Runs a built function app in this process, as Azure Functions Core Tools would, for machines where they cannot be
- * installed. The app's files are used as they are; HTTP functions are served, other triggers are only listed.
+ * installed. The app's files are used as they are; HTTP functions are served, timers run when asked to, other triggers
+ * are only listed.
  *
  * @throws Error in Azure, for an address other than loopback, and for an app that does not load.
  * @throws PortInUseError
@@ -62,7 +63,10 @@ export async function startHost(options: HostOptions): Promise<Host> {
     const http = app.functions.flatMap((each) => readHttpFunction(each, app.routePrefix) ?? []);
     const others = app.functions.filter((each) => !http.some(({ registered }) => registered === each));
     for (const each of others) {
-      const message = `is not run here: this host has no ${triggerType(each)}.`;
+      const message =
+        triggerType(each) === 'timerTrigger'
+          ? `is run here when asked to: POST /admin/functions/${each.metadata.name}`
+          : `is not run here: this host has no ${triggerType(each)}.`;
       log({ level: 'warning', category: 'host', functionName: each.metadata.name, message }, undefined);
     }
     const web = createHttpServer(app, http, log);

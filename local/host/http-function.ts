@@ -17,6 +17,7 @@ export interface HttpFunction {
  * Reads the trigger of a function.
  *
  * @returns undefined for a function that something else than HTTP triggers.
+ * @throws Error for a route that the Functions host does not take
  */
 export function readHttpFunction(registered: RegisteredFunction, prefix: string): HttpFunction | undefined {
   const { name, bindings } = registered.metadata;
@@ -24,6 +25,12 @@ export function readHttpFunction(registered: RegisteredFunction, prefix: string)
   if (found === undefined) return undefined;
   const [trigger, { route, methods, authLevel }] = found;
   const template = typeof route === 'string' && route !== '' ? route : name;
+  // The Functions host keeps these for itself, whatever the prefix, and does not load a function that has one.
+  if (/^\/?(?:admin|runtime)/i.test(template)) {
+    throw new Error(
+      `The route "${template}" of ${name} conflicts with one or more built in routes of the Functions host.`,
+    );
+  }
   return {
     registered,
     name,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { App } from './app.ts';
-import { findFunction } from './http-function.ts';
+import { findFunction, triggerType } from './http-function.ts';
 import type { HttpFunction } from './http-function.ts';
 import {
   BodyTooLargeError,
@@ -16,7 +16,7 @@ import {
 import { sendResult, sendStatus } from './http-response.ts';
 import { invoke } from './invocation.ts';
 import type { CallLog } from './invocation.ts';
-import type { InvocationRequest } from './types.ts';
+import type { InvocationRequest, RegisteredFunction } from './types.ts';
 
 /** The web server of an app. `settled` waits for the requests that are being served. */
 export interface HttpServer {
@@ -69,6 +69,11 @@ async function serve(
     return;
   }
   const method = request.method ?? 'GET';
+  const timer = method === 'POST' ? findTimer(app, url.pathname) : undefined;
+  if (timer !== undefined) {
+    await runTimer(app, timer, log, say, response);
+    return;
+  }
   const match = findFunction(functions, method, url.pathname);
   if (match === undefined) {
     sendStatus(response, 404);
@@ -101,6 +106,41 @@ async function serve(
     const reason = error instanceof Error ? (error.stack ?? error.message) : String(error);
     say('error', `${method} ${url.pathname} failed, ${took()}: ${reason}`, name, invocationId);
     sendStatus(response, 500);
+  }
+}
+
+/** The function that `POST /admin/functions/<name>` asks for, where a timer triggers it. */
+function findTimer(app: App, pathname: string): RegisteredFunction | undefined {
+  const name = /^\/admin\/functions\/([^/]+)$/i.exec(pathname)?.[1]?.toLowerCase();
+  return app.functions.find(
+    (each) => each.metadata.name.toLowerCase() === name && triggerType(each) === 'timerTrigger',
+  );
+}
+
+/** Runs a timer function at once, as the Functions host does when it is asked to (202, and no word of the result). */
+async function runTimer(
+  app: App,
+  registered: RegisteredFunction,
+  log: CallLog,
+  say: (level: 'information' | 'error', message: string, functionName?: string, id?: string) => void,
+  response: ServerResponse,
+): Promise<void> {
+  const { name, bindings } = registered.metadata;
+  const [trigger = ''] = Object.entries(bindings).find(([, { type }]) => type === 'timerTrigger') ?? [];
+  const invocationId = randomUUID();
+  const timer = { schedule: { adjustForDST: true }, scheduleStatus: null, isPastDue: false };
+  sendStatus(response, 202);
+  try {
+    const call: InvocationRequest = {
+      invocationId,
+      inputData: [{ name: trigger, data: { json: JSON.stringify(timer) } }],
+      triggerMetadata: {},
+      traceContext: { traceParent: '', traceState: '' },
+    };
+    await invoke(app, registered, call, log);
+    say('information', 'has run.', name, invocationId);
+  } catch (error) {
+    say('error', `failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`, name, invocationId);
   }
 }
 

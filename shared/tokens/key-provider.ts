@@ -78,6 +78,7 @@ export function createKeyProvider(source: KeySource, dependencies: KeyProviderDe
   let search: { readonly key: string; readonly found: Promise<string | null> } | undefined;
   let failedAt = -Infinity;
   let searchedInVainAt = -Infinity;
+  const refusals = new Map<string, number>();
 
   const use = (key: string, slot: number): string => {
     const isChange = known !== undefined && known.key !== key;
@@ -101,13 +102,17 @@ export function createKeyProvider(source: KeySource, dependencies: KeyProviderDe
       }
     })());
 
-  const findOther = async (refused: string): Promise<string | null> => {
+  /** Was it refused a moment ago? Two bad keys must not be tried in turn for ever. */
+  const isRefused = (key: string): boolean =>
+    Math.abs(now() - (refusals.get(key) ?? -Infinity)) < REFUSED_PAUSE_MS;
+
+  const findOther = async (): Promise<string | null> => {
     const slot = known?.slot ?? 0;
     // First the secret in use, which may have been renewed, then the other one.
     for (let step = 0; step < slots; step += 1) {
       const at = (slot + step) % slots;
       const key = await readSecret(at).catch(() => null);
-      if (key !== null && key !== refused) return use(key, at);
+      if (key !== null && !isRefused(key)) return use(key, at);
     }
     searchedInVainAt = now();
     return null;
@@ -131,7 +136,9 @@ export function createKeyProvider(source: KeySource, dependencies: KeyProviderDe
       if (known !== undefined && known.key !== key) return Promise.resolve(known.key);
       if (search?.key === key) return search.found;
       if (Math.abs(now() - searchedInVainAt) < REFUSED_PAUSE_MS) return Promise.resolve(null);
-      const found = findOther(key).finally(() => {
+      if (refusals.size > 10) refusals.clear();
+      refusals.set(key, now());
+      const found = findOther().finally(() => {
         search = undefined;
       });
       search = { key, found };

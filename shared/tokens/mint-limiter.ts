@@ -65,35 +65,48 @@ const MAX_RETRY_AFTER = 300;
 export function createMintLimiter(limits: MintLimits, dependencies: LimiterDependencies): MintLimiter {
   const { now, random, sleep } = dependencies;
   let guess = FIRST_GUESS;
-  /** When the budget is free for the next mint. */
+  /** When the budget is free for the next mint, and how many wait for that. */
   let freeAt = -Infinity;
+  let waiting = 0;
+  let line: Promise<void> = Promise.resolve();
   /** Part of the configured speed. */
   let speed = 1;
   let speedAt = -Infinity;
-  /** The place of the next refused caller in the line of those who were sent away. */
-  let lineEnd = -Infinity;
+  /** The time at which the next caller who is sent away should come back. */
+  let comeBackAt = -Infinity;
 
   const currentSpeed = (time: number): number =>
     Math.min(1, speed + Math.max(0, time - speedAt) / RECOVERY_MS);
   const costMs = (charge: number, time: number): number =>
     (charge / (limits.requestUnitsPerSecond * currentSpeed(time))) * 1000;
 
-  const waitForTurn = async (): Promise<number> => {
+  /** One after the other: where timers come late, all at once, the mints still start one after the other. */
+  const takeTurn = async (): Promise<number> => {
+    const wait = freeAt - now();
+    if (wait > 0) await sleep(wait);
+    const time = now();
+    freeAt = Math.max(freeAt, time - BURST_MS) + costMs(guess, time);
+    return guess;
+  };
+
+  const waitForTurn = (): Promise<number> => {
     const time = now();
     // After a step back of the clock nothing is owed for a time that has not come.
     if (freeAt - time > limits.maxWait + RECOVERY_MS) freeAt = time;
-    const start = Math.max(freeAt, time - BURST_MS);
     const cost = costMs(guess, time);
-    const wait = start - time;
-    if (wait > limits.maxWait) {
-      lineEnd = Math.min(Math.max(lineEnd, start) + cost, time + MAX_RETRY_AFTER * 1000);
-      const seconds = Math.ceil(((lineEnd - time) / 1000) * (1 + 0.1 * random()));
+    const start = Math.max(freeAt, time) + waiting * cost;
+    if (start - time > limits.maxWait) {
+      comeBackAt = Math.min(Math.max(comeBackAt, start) + cost, time + MAX_RETRY_AFTER * 1000);
+      const seconds = Math.ceil(((comeBackAt - time) / 1000) * (1 + 0.1 * random()));
       throw new RequestError('token_service_busy', { headers: { 'retry-after': String(seconds) } });
     }
-    const reserved = guess;
-    freeAt = start + cost;
-    if (wait > 0) await sleep(wait);
-    return reserved;
+    waiting += 1;
+    const turn = line.then(takeTurn).finally(() => (waiting -= 1));
+    line = turn.then(
+      () => undefined,
+      () => undefined,
+    );
+    return turn;
   };
 
   const slowDown = (milliseconds: number): void => {

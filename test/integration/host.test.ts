@@ -187,7 +187,7 @@ describe('an app with one function of each kind', () => {
   });
 
   it('says which functions it cannot run', async () => {
-    await log.has('[nightly] is not run here: this host has no timerTrigger.');
+    await log.has('[nightly] is run here when asked to: POST /admin/functions/nightly');
     await log.has('[large] is not run here: this host has no queueTrigger.');
   });
 

@@ -56,10 +56,14 @@ function setUp() {
 describe('The key provider', () => {
   it('answers the key of a setting as it is, and the secondary one when that is refused', async () => {
     const source = { kind: 'setting', keys: ['k1', 'k2'] } as const;
-    const provider = createKeyProvider(source, { now: Date.now, random: () => 0 });
+    let now = 0;
+    const provider = createKeyProvider(source, { now: () => now, random: () => 0 });
     expect(await provider.get()).toBe('k1');
     expect(await provider.refused('k1')).toBe('k2');
     expect(await provider.get()).toBe('k2');
+    // Two bad keys are not tried in turn for ever.
+    expect(await provider.refused('k2')).toBeNull();
+    now += 5_000;
     expect(await provider.refused('k2')).toBe('k1');
     const alone = createKeyProvider({ kind: 'setting', keys: ['k'] }, { now: Date.now, random: () => 0 });
     expect([await alone.get(), await alone.refused('k')]).toEqual(['k', null]);
