@@ -9,7 +9,11 @@ serve('Sync', async (request, context, requestId) => {
   const identity = await access.authenticate(request);
   const body = await readJson(request, syncConfig.limits);
   await access.checkDevice(request, identity, deviceOf(body));
-  return { jsonBody: await sync(body, identity, { requestId, warn: (message) => context.warn(message) }) };
+  const answer = await sync(body, identity, { requestId, warn: (message) => context.warn(message) });
+  if (answer.results.some(({ error }) => error?.code === 'scope_forbidden')) {
+    access.record(request, context, 'refused', { code: 'scope_forbidden' });
+  }
+  return { jsonBody: answer };
 });
 
 /** The device that a body names, before anything of it is checked; a body without one is refused later anyway. */

@@ -55,6 +55,8 @@ import { createRuleWorker } from './validation/rule-worker.ts';
 
 /** How long records of the operation log wait in memory: what a crash takes away. */
 const RECORDER_INTERVAL_MS = 5_000;
+/** The same for the audit, which is looked at when something is wrong. */
+const AUDIT_INTERVAL_MS = 1_000;
 /** About 5 MB. */
 const RECORDER_CAPACITY = 10_000;
 
@@ -158,20 +160,20 @@ export function createServices(
   const records = createRecordStore(container(DOCUMENTS));
   const activity = createActivityStore(container(ACTIVITY));
 
-  const newRecorder = (log: string) =>
+  const newRecorder = (log: string, interval: number) =>
     createRecorder({
       store: activity,
-      interval: RECORDER_INTERVAL_MS,
+      interval,
       capacity: RECORDER_CAPACITY,
       onDropped: (count) => console.warn(`Dropped ${count} records of the ${log}.`),
       schedule: (callback, milliseconds) => setTimeout(callback, milliseconds).unref(),
     });
-  const recorder = newRecorder('operation log');
+  const recorder = newRecorder('operation log', RECORDER_INTERVAL_MS);
   // One of its own: a busy operation log must not push out what the audit tells.
   const audit = createAudit(
     { retention: config.identity.auditRetention },
     {
-      recorder: newRecorder('audit'),
+      recorder: newRecorder('audit', AUDIT_INTERVAL_MS),
       store: activity,
       now,
       createId: randomUUID,

@@ -1,5 +1,5 @@
-import { ERRORS } from '../protocol/index.ts';
-import { RequestError } from '../errors.ts';
+import { RequestError, Unavailable } from '../errors.ts';
+import { ERRORS, type RequestErrorCode } from '../protocol/index.ts';
 import type { Audit, AuditEvent } from './audit.ts';
 import { NOBODY } from './audit.ts';
 import type { Headers } from './authenticate.ts';
@@ -23,7 +23,7 @@ export interface AccessDependencies {
 }
 
 /** What else the audit should tell of a call. */
-export type AuditNote = Pick<AuditEvent, 'scope' | 'mode' | 'deviceId' | 'expiresAt' | 'entry'>;
+export type AuditNote = Pick<AuditEvent, 'code' | 'scope' | 'mode' | 'deviceId' | 'expiresAt' | 'entry'>;
 
 /** Who may come in: every function asks here, and nowhere else. */
 export interface Access {
@@ -51,6 +51,16 @@ export interface Access {
 
 /** Statuses that say who may do what. */
 const REFUSALS: readonly number[] = [401, 403];
+/** Functions whose refusals are all of interest, those of a wrong request too. */
+const GUARDED = /^(?:GetCosmosToken|Manage)/;
+
+/** The code that the audit tells of an error with; null: the error is none of its business. */
+function codeOf(error: unknown, functionName: string, isKnown: boolean): RequestErrorCode | null {
+  // Whether a caller is who they say could not be told.
+  if (error instanceof Unavailable) return isKnown ? null : 'unavailable';
+  if (!(error instanceof RequestError)) return null;
+  return REFUSALS.includes(ERRORS[error.code].status) || GUARDED.test(functionName) ? error.code : null;
+}
 
 export function createAccess({ authenticate, denyList, audit }: AccessDependencies): Access {
   /** What is known of the calls that are being served. */
@@ -104,9 +114,8 @@ export function createAccess({ authenticate, denyList, audit }: AccessDependenci
     record: (call, operation, event, more) => audit.record({ event, ...eventOf(call, operation), ...more }),
 
     refused: (call, operation, error) => {
-      if (!(error instanceof RequestError)) return;
-      const { code } = error;
-      if (!REFUSALS.includes(ERRORS[code].status) && code !== 'token_service_busy') return;
+      const code = codeOf(error, operation.functionName, of(call).identity !== undefined);
+      if (code === null) return;
       audit.record({
         event: code === 'access_denied' ? 'denied' : 'refused',
         ...eventOf(call, operation),

@@ -34,27 +34,38 @@ export async function startKeyVault(secrets: Readonly<Record<string, string>>): 
     };
     const fail = (status: number, code: string): void => send(status, { error: { code, message: code } });
     if (vault.mode === 'silent') return;
-    if (vault.mode === 'down') return fail(503, 'ServiceUnavailable');
+    if (vault.mode === 'down') {
+      fail(503, 'ServiceUnavailable');
+      return;
+    }
     // The first request comes without a token, to be told where to get one.
     if (request.headers.authorization !== `Bearer ${accessToken}`) {
       vault.requests.push('challenge');
-      return send(
+      send(
         401,
         { error: { code: 'Unauthorized', message: 'AKV10000: Request is missing a Bearer or PoP token.' } },
         {
           'www-authenticate': `Bearer authorization="https://login.microsoftonline.com/${TENANT}", resource="${RESOURCE}"`,
         },
       );
+      return;
     }
     const { pathname, searchParams } = new URL(request.url ?? '/', vault.uri);
     const name = /^\/secrets\/([0-9A-Za-z-]{1,127})\/?$/.exec(pathname)?.[1];
     if (request.method !== 'GET' || name === undefined || !searchParams.has('api-version')) {
-      return fail(400, 'BadParameter');
+      fail(400, 'BadParameter');
+      return;
     }
     vault.requests.push(name);
-    if (vault.mode === 'forbidden') return fail(403, 'Forbidden');
+    if (vault.mode === 'forbidden') {
+      fail(403, 'Forbidden');
+      return;
+    }
     const value = vault.secrets.get(name);
-    if (value === undefined) return fail(404, 'SecretNotFound');
+    if (value === undefined) {
+      fail(404, 'SecretNotFound');
+      return;
+    }
     send(200, {
       value,
       id: `${vault.uri}/secrets/${name}/${'0'.repeat(32)}`,
