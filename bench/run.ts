@@ -1,8 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { benchEmulator } from '../emulator/bench/emulator-bench.ts';
 import { compareEmulators } from '../emulator/bench/other-emulator.ts';
+import { buildApp } from '../scripts/build-app.ts';
 import { benchClient } from './client.ts';
 import { benchGateway } from './gateway.ts';
+import { benchTokens } from './tokens.ts';
 
 /**
  * `npm run bench` measures, beside the figures of the last baseline; `npm run bench -- --save` writes a new one. Figures
@@ -13,11 +15,14 @@ const BASELINE = new URL('baseline.json', import.meta.url);
 
 const client = await benchClient();
 const gateway = await benchGateway();
+await buildApp(process.cwd());
+const tokens = await benchTokens();
 const { startMs, figures } = await benchEmulator();
 const comparison = await compareEmulators();
 const measured: Record<string, number> = {
   ...gateway,
   ...client,
+  ...tokens,
   'emulator start, milliseconds': Math.round(startMs),
   ...Object.fromEntries(
     figures.flatMap(({ name, emulator, sqlite }) => [
