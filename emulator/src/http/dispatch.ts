@@ -147,11 +147,15 @@ function answerTo(context: Context): Answer {
   return handleDocuments(context, container);
 }
 
-/** A document that is not there is news of its partition too: the session token says as of when. */
+/**
+ * A document that is not there is news of its partition too: the session token says as of when. A partition in which
+ * nothing was ever written has no news.
+ */
 function sessionOf(request: Request, container: ContainerState): Record<string, string> {
   if (request.route.resource !== 'document' || request.route.operation === 'queryPlan') return {};
   try {
-    return rangeHeaders(sliceOf(request, container).ranges);
+    const { ranges } = sliceOf(request, container);
+    return ranges.some(({ lsn }) => lsn > 0) ? rangeHeaders(ranges) : {};
   } catch {
     // The request does not say where it goes; that may be why it was refused.
     return {};
