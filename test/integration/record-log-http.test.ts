@@ -1,5 +1,10 @@
 import { startStack, type Stack } from '../../local/stack.ts';
-import type { ConflictPage, DeletionPage, RestoreAnswer } from '../../shared/protocol/index.ts';
+import type {
+  ConflictPage,
+  DeletionPage,
+  IntegrityAnswer,
+  RestoreAnswer,
+} from '../../shared/protocol/index.ts';
 import { call, expectProblem, synced } from '../support/api.ts';
 
 /** The logs of conflicts and deletions over HTTP: routes, parameters, bodies. What they do is tested in process. */
@@ -63,7 +68,23 @@ it('the deletion log is there', async () => {
   expect(answer.body as unknown as DeletionPage).toEqual({ deletions: [], continuation: null });
 });
 
+it('checksums and the documents of their buckets are there', async () => {
+  const { checkpoints } = await synced(stack, alice, { protocol: 1, deviceId: 'phone' });
+  const checkpoint = encodeURIComponent(checkpoints['user:alice'] ?? '');
+  const answer = (await get(`sync/integrity?collections=items&checkpoint=${checkpoint}`))
+    .body as unknown as IntegrityAnswer;
+  expect(answer).toMatchObject({ collections: { items: { count: 1, changed: [] } }, continuation: null });
+  const buckets = Object.keys(answer.collections['items']?.buckets ?? {});
+  const body = (await post('sync/integrity/documents', JSON.stringify({ collection: 'items', buckets })))
+    .body;
+  expect(body).toMatchObject({ versions: [{ documentId: '7' }], documents: [] });
+});
+
 it.each([
+  ['sync/integrity', 400, 'invalid_request'],
+  ['sync/integrity?checkpoint=x', 409, 'checkpoint_unusable'],
+  ['sync/integrity?checkpoint=x&collections=items,items', 400, 'invalid_request'],
+  ['sync/integrity?checkpoint=x&scope=user:bob', 403, 'scope_not_granted'],
   ['sync/conflicts?scope=nonsense', 400, 'invalid_request'],
   ['sync/conflicts?scope=user:bob', 403, 'scope_not_granted'],
   ['sync/conflicts?limit=201', 400, 'invalid_request'],
@@ -82,6 +103,8 @@ it.each([
   ['sync/conflicts/none/restore', '{"scope":"user:bob"}', 403, 'scope_not_granted'],
   ['sync/conflicts/none/restore', '{"version":"mine"}', 400, 'invalid_request'],
   ['sync/conflicts/none/restore', '{"userId":"bob"}', 400, 'invalid_request'],
+  ['sync/integrity/documents', '{"collection":"items"}', 400, 'invalid_request'],
+  ['sync/integrity/documents', '{"collection":"none","buckets":["00"]}', 400, 'unknown_collection'],
 ])('POST %s with %j is refused', async (path, body, status, code) => {
   expectProblem(await post(path, body), status, code);
 });
