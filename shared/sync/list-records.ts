@@ -9,6 +9,8 @@ const checkQuery = compileSchema(RecordQuery);
 const DEFAULT_LIMIT = 50;
 /** About how many bytes of records an answer holds. */
 const PAGE_BYTES = 4_000_000;
+/** Each scope is a query of its own, also where there is nothing in its log. */
+const MAX_SCOPES = 20;
 
 export interface ListedRecords {
   readonly records: readonly { readonly scope: string; readonly item: JsonObject }[];
@@ -17,7 +19,7 @@ export interface ListedRecords {
 
 /**
  * A page of a log: scope after scope as the token lists them, within a scope the newest first. The page ends at the
- * limit, or where it gets large; `continuation` says whether there is more.
+ * limit, where it gets large, or after so many scopes; `continuation` says whether there is more.
  *
  * @param raw the parameters of the query, not yet checked
  * @throws RequestError, Unavailable
@@ -50,7 +52,7 @@ export async function listRecords(
     if (index < first) continue;
     let at = index === first ? (from?.continuation ?? null) : null;
     do {
-      if (records.length >= limit || bytes >= PAGE_BYTES) {
+      if (records.length >= limit || bytes >= PAGE_BYTES || index - first >= MAX_SCOPES) {
         return { records, continuation: formatPosition({ scope, continuation: at }) };
       }
       const asked = {

@@ -155,6 +155,23 @@ describe('The conflict log', () => {
     expect(seen).toEqual(expected);
   });
 
+  it('asks a bounded number of scopes for a page: a token may grant hundreds', async () => {
+    await collide('x', { collection: 'visits' });
+    const others = Array.from({ length: 45 }, (_, index) => `facility:other-${index}`);
+    const identity = identityOf('bob', [...others, FACILITY]);
+    const pages: string[][] = [];
+    let continuation: string | null | undefined;
+    while (continuation !== null) {
+      gateway.emulator.requests.clear();
+      const page = await list(continuation === undefined ? {} : { continuation }, identity);
+      const queries = gateway.emulator.requests.entries.filter(({ operation }) => operation === 'query');
+      expect(queries.length).toBeLessThanOrEqual(21);
+      pages.push(ids(page.conflicts));
+      continuation = page.continuation;
+    }
+    expect(pages).toEqual([[], [], ['x-t']]);
+  });
+
   it('takes a scope, a collection and a document as filters', async () => {
     await collide('a');
     await collide('b');
