@@ -186,7 +186,8 @@ function accept(current: Held | null, change: Incoming, strategy: Strategy): Dec
   }
   const stored = current?.kind === 'live' ? current.data : null;
   const content = contentOf(stored, change, strategy);
-  const asSent = type === 'patch' || !guardsFields(strategy) || sameJson(content, data);
+  const sent = type === 'patch' ? mergePatch(stored, data ?? {}) : data;
+  const asSent = !guardsFields(strategy) || sameJson(content, sent);
   return {
     outcome: asSent ? 'applied' : 'merged',
     write: { kind: 'live', etag: null, stamp, writer: asSent ? writer : mergedBy(change), data: content },
@@ -224,7 +225,8 @@ function merge(
   const asSent = change.type === 'upsert' && sameJson(result, sent);
   if (sameJson(result, stored)) {
     // Both sides say the same: what is stored is what was sent, and there is nothing to write.
-    const agreed = asSent || (change.type === 'patch' && !lost.incoming);
+    const agreed =
+      asSent || (change.type === 'patch' && sameJson(mergePatch(stored, change.data ?? {}), stored));
     return { outcome: agreed ? 'applied' : 'skipped', write: null, conflict };
   }
   const writer = asSent ? change.writer : mergedBy(change);

@@ -38,6 +38,7 @@ export interface Saved {
   readonly store: MemoryRowStore;
   readonly rejected: readonly Change[];
   readonly setAside: readonly SetAside[];
+  readonly transactions: ReadonlyMap<string, string>;
 }
 
 export interface ClientOptions {
@@ -48,6 +49,8 @@ export interface ClientOptions {
   readonly createId: () => string;
   readonly batchSize: number;
   readonly limit: () => number;
+  /** Does the application send what it sends for the first time in one scope as a transaction? */
+  readonly groups: () => boolean;
 }
 
 export type CreateClient = (options: ClientOptions, saved?: Saved) => Client;
@@ -69,10 +72,12 @@ export const CORE: Core = { compose: composeRequest, take: takeAnswer };
 export const createCoreClient =
   (core: Core = CORE): CreateClient =>
   (options, saved) => {
-    const { userId, deviceId, now, createId, batchSize, limit } = options;
+    const { userId, deviceId, now, createId, batchSize, limit, groups } = options;
     const store = saved?.store.copy() ?? new MemoryRowStore(deviceId);
     const rejected: Change[] = [...(saved?.rejected ?? [])];
     const setAside: SetAside[] = [...(saved?.setAside ?? [])];
+    /** Of every change sent: the name of its transaction, or nothing. It goes with the change from the first sending on. */
+    const transactions = new Map(saved?.transactions);
     const composed = new WeakMap<SyncRequest, Composed>();
     let { collections } = options;
 
@@ -83,6 +88,21 @@ export const createCoreClient =
     const forgetRequest = (): void => {
       const device = store.device();
       store.setDevice({ ...device, attempt: device.attempt + 1 });
+    };
+
+    const inGroups = (request: SyncRequest): SyncRequest => {
+      const { changes = [] } = request;
+      const fresh = changes.filter(({ changeId = '' }) => !transactions.has(changeId));
+      for (const scope of new Set(fresh.map((change) => change.scope))) {
+        const group = fresh.filter((change) => change.scope === scope);
+        const name = group.length > 1 && groups() ? `t-${group[0]!.changeId ?? ''}` : '';
+        for (const { changeId = '' } of group) transactions.set(changeId, name);
+      }
+      const tagged = changes.map((change) => {
+        const transaction = transactions.get(change.changeId ?? '') ?? '';
+        return transaction === '' ? change : { ...change, transaction };
+      });
+      return { ...request, changes: tagged };
     };
 
     if (saved !== undefined) forgetRequest();
@@ -109,8 +129,9 @@ export const createCoreClient =
           maxBytes: 1_000_000,
           limit: limit(),
         });
-        composed.set(made.request, made);
-        return made.request;
+        const request = inGroups(made.request);
+        composed.set(request, { ...made, request });
+        return request;
       },
       take: (sent, response) => {
         const taken = core.take(
@@ -140,6 +161,11 @@ export const createCoreClient =
       },
       rejected: () => rejected,
       setAside: () => setAside,
-      save: () => ({ store: store.copy(), rejected: [...rejected], setAside: [...setAside] }),
+      save: () => ({
+        store: store.copy(),
+        rejected: [...rejected],
+        setAside: [...setAside],
+        transactions: new Map(transactions),
+      }),
     };
   };

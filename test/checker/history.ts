@@ -42,6 +42,8 @@ export interface DeviceSetup {
   readonly batchSize: number;
   /** Does it follow the last collection from the start? */
   readonly followsAll: boolean;
+  /** Does it send some of its changes as transactions? */
+  readonly groups: boolean;
 }
 
 /** What goes wrong with a request in the gateway, at its `at`-th call to the store. */
@@ -193,6 +195,7 @@ function createSetup(random: Random, palette: Palette): Setup {
         limit: random.pick([1, 1, 2, 1000]),
         batchSize: random.pick([1, 2, 1000, 1000]),
         followsAll: random.chance(0.7),
+        groups: random.chance(0.4),
       };
     }),
     collections: [random.pick(palette.private), random.pick(palette.private)],
@@ -282,9 +285,9 @@ export function printHistory({ setup, steps }: History): string {
   const lines = [
     ...setup.users.map(({ name, grants }) => `${name} may use ${['their own scope', ...grants].join(', ')}`),
     ...setup.devices.map(
-      ({ user, machine, skew, limit, batchSize, followsAll }, index) =>
+      ({ user, machine, skew, limit, batchSize, followsAll, groups }, index) =>
         `device ${index} is ${setup.users[user]!.name}'s (machine ${machine}), clock off by ${duration(skew)}, ` +
-        `asks for ${limit}, sends ${batchSize}, follows ${followsAll ? 'all collections' : 'the first collection'}`,
+        `asks for ${limit}, sends ${batchSize}${groups ? ', some in transactions' : ''}, follows ${followsAll ? 'all collections' : 'the first collection'}`,
     ),
     `private collections: ${setup.collections.join(', ')}; shared: ${setup.shared.join(', ')}`,
     ...steps.map((step, index) => `${String(index + 1).padStart(3)}. ${printStep(step, setup)}`),

@@ -289,6 +289,14 @@ export const pendingIsTrue = (who: string, said: number, waiting: number): Verdi
 export const crashChangesNothing = (who: string, before: string, after: string): Verdict =>
   before === after ? null : `${who} started again as another one:\nbefore ${before}\nafter  ${after}`;
 
+/** All changes of a transaction are taken in by one batch, or none of them. Null: not in this batch. */
+export const transactionsAreWhole = (name: string, became: readonly (Outcome | null)[]): Verdict => {
+  const fates = new Set(became.map((outcome) => (outcome === 'merged' ? 'applied' : outcome)));
+  return fates.size === 1 && !fates.has('skipped')
+    ? null
+    : `Of transaction ${name} became: ${became.map((outcome) => outcome ?? 'nothing').join(', ')}`;
+};
+
 /** Exactly one record tells of a conflict: none is written over. */
 export const recordsStay = (id: string, replaced: boolean): Verdict =>
   replaced ? `Conflict record ${id} was written over` : null;

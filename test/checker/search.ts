@@ -77,7 +77,7 @@ function simplerSetups(history: History): History[] {
     ...(setup.deliverLate ? [withSetup({ deliverLate: false })] : []),
     ...(lastUnused ? [withSetup({ devices: setup.devices.slice(0, -1) })] : []),
     ...setup.devices.flatMap((device, index) => {
-      const plain = { ...device, skew: 0, limit: 1000, batchSize: 1000, followsAll: true };
+      const plain = { ...device, skew: 0, limit: 1000, batchSize: 1000, followsAll: true, groups: false };
       if (JSON.stringify(plain) === JSON.stringify(device)) return [];
       return [withSetup({ devices: setup.devices.with(index, plain) })];
     }),

@@ -608,6 +608,11 @@ class World {
       ({ scope: at, seq = 0 }) => at === scope && seq > ledgerSeq && seq <= Number(moved['seq']),
     );
     const letters = String(moved['outcomes']).slice(-taken.length);
+    for (const name of new Set(taken.flatMap(({ transaction }) => transaction ?? []))) {
+      const members = (message.request.changes ?? []).filter(({ transaction }) => transaction === name);
+      const became = members.map((member) => LETTERS[letters[taken.indexOf(member)] ?? ''] ?? null);
+      this.#require('2 transactions are whole', invariants.transactionsAreWhole(name, became));
+    }
     for (const [index, change] of taken.entries()) {
       const drawn = this.#drawn.get(change.changeId ?? '');
       const outcome = LETTERS[letters[index] ?? ''];
@@ -692,7 +697,7 @@ class World {
     if (said === 'failed') {
       device.drafts.set(key, mergeDrafts(drawn, device.drafts.get(key)));
     } else if (said === 'rejected') {
-      const mayUse = result.error?.code !== 'scope_forbidden';
+      const mayUse = result.error?.code !== 'scope_forbidden' && change.transaction === undefined;
       const kept = device.client.rejected().some((rejected) => rejected.changeId === changeId);
       this.#require(
         '8 rejections are reported',
@@ -893,6 +898,7 @@ class World {
       now: () => this.#now + this.#clocks[setup.machine]!.skew,
       createId: () => `c${(this.#ids += 1)}`,
       batchSize: setup.batchSize,
+      groups: () => setup.groups && this.#ids % 2 === 0,
       limit: () => (this.#settling && setup.limit === 1 ? 1000 : setup.limit),
     };
   }

@@ -1,11 +1,13 @@
 import {
   decide,
+  fieldRules,
   isRepeat,
   type Base,
   type DocumentState,
   type Earlier,
   type Held,
   type Incoming,
+  type Strategy,
 } from '../../../shared/conflict/index.ts';
 
 const THEIRS = { userId: 'alice', deviceId: 'tablet', seq: 5 };
@@ -187,5 +189,28 @@ describe('A change without a number', () => {
     ['a delete', { type: 'delete', data: null }],
   ] as const)('is none with %s', (_, fields) => {
     expect(isRepeat(stored, { ...again, ...fields })).toBe(false);
+  });
+});
+
+describe('A patch of a field that is the server’s', () => {
+  const strategy: Strategy = {
+    name: 'field_level_merge',
+    root: fieldRules({ '/v': { owner: 'server' } }),
+  };
+  const alone = { ...live, data: { v: 'theirs' } };
+
+  it('is not stored as sent, and says so: otherwise the device would go on showing it', () => {
+    expect(decide(alone, incoming('patch', current, NOW + 1), null, strategy)).toMatchObject({
+      outcome: 'merged',
+      write: { data: { v: 'theirs' } },
+    });
+  });
+
+  it('beside another’s edit is skipped, with nothing lost', () => {
+    expect(decide(alone, incoming('patch', older, NOW + 1), null, strategy)).toMatchObject({
+      outcome: 'skipped',
+      write: null,
+      conflict: null,
+    });
   });
 });
