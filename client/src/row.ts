@@ -101,8 +101,11 @@ export function answer(row: Row, result: ChangeResult): Row {
   if (inFlight === null) return row;
   if (result.status === 'failed' || result.outcome === 'failed') return release(row);
 
-  // Refused before the gateway looked at the document: the row goes back to what the edit was made on.
-  if (result.status === 'rejected' && result.document === undefined) return withdraw(row, inFlight);
+  // Refused before the gateway looked at the document: the row goes back to what the edit was made on. And where the
+  // user has edited on, what was refused is in that edit too: a patch of it would leave the refused part out of sight.
+  if (result.status === 'rejected' && (result.document === undefined || dirty !== null)) {
+    return withdraw({ ...row, shadow: result.document ?? row.shadow }, inFlight);
+  }
 
   const landed = { ...row, inFlight: null, whole: null, shadow: null };
   const { document } = result;
@@ -122,8 +125,7 @@ export function answer(row: Row, result: ChangeResult): Row {
   if (dirty === null) return { ...landed, data: document.data, base: document.version };
   // The user went on from content that is not stored: of the stored one the device only knows that it is there. It is
   // kept aside for the case that this edit is withdrawn too: no delta brings what this very request wrote.
-  const unseen = inFlight.type === 'delete' ? null : 'live';
-  const baseVersion = result.status === 'rejected' ? (inFlight.baseVersion ?? null) : unseen;
+  const baseVersion = inFlight.type === 'delete' ? null : 'live';
   return { ...landed, base: baseVersion, dirty: { ...dirty, baseVersion }, shadow: document };
 }
 

@@ -120,8 +120,10 @@ export function takenInMeansKept(taken: TakenIn): Verdict {
   const recorded = records.some((record) => record['id'] === `~conflict:${id}`);
   const current = after ?? before?.item ?? null;
   if (change.type === 'delete') {
-    const gone = contentOf(current) === null || recorded;
-    return gone ? null : `Delete ${id} is ${outcome}, the document is there, and no record tells of it`;
+    // What its author never saw may have come just after: then the delete met nothing.
+    const there = namesIn(contentOf(current));
+    const meant = there.size > 0 && [...there].every((name) => drawn.seen.has(name));
+    return meant && !recorded ? `Delete ${id} is ${outcome}, and what it meant is there` : null;
   }
   // Under `field_level_merge`, field c is the server's: no client writes it, ever.
   const { c: serverField, ...rest } = change.data;
@@ -228,6 +230,8 @@ export function stampsAreBounded({ key, before, after, now }: DocumentWrite): Ve
 export function laterEditsWin({ drawn, outcome, strategy, before, clockStepped }: TakenIn): Verdict {
   const edited = drawn.edits.at(-1)?.at;
   if (strategy !== 'last_write_wins' || outcome !== 'skipped' || clockStepped) return null;
+  // A patch never undeletes.
+  if (drawn.change.type === 'patch' && before !== null && isDeleted(before.item)) return null;
   if (before === null || edited === undefined || before.storedAt + SLACK_MS >= edited) return null;
   return `An edit of ${new Date(edited).toISOString()} lost against what was stored ${new Date(before.storedAt).toISOString()}`;
 }

@@ -47,6 +47,10 @@ export interface Ground {
   readonly tag: string;
   /** False where writes cannot be watched, as in another process: only what is seen from outside is checked then. */
   readonly watched: boolean;
+  /** Lets a fault strike below the gateway's SDK, and gives what ends it; null: not this one. */
+  readonly strike?: (fault: Fault) => (() => void) | null;
+  /** Lets everything that lags catch up. */
+  readonly calm?: () => void;
 }
 
 export interface GatewayCall {
@@ -253,6 +257,7 @@ class World {
   /** Lets everything come to rest, and checks what holds then. */
   async finish(): Promise<void> {
     const { deliverLate, outliveRetention } = this.#history.setup;
+    this.#ground.calm?.();
     while (this.#held.length > 0) {
       const message = this.#held.pop()!;
       if (deliverLate) await this.#deliver(message, 'answered');
@@ -355,8 +360,8 @@ class World {
     this.#markCopied(backup);
     const kept = new Set([...this.#waiting(backup)]);
     for (const edit of this.#waiting(device)) if (!kept.has(edit)) edit.end ??= 'gone with its store';
-    device.client = this.#createClient(this.#options(device), backup.state);
     device.collections = backup.collections;
+    device.client = this.#createClient(this.#options(device), backup.state);
     device.scopes = backup.scopes;
     device.drafts = new Map(backup.drafts);
     device.inFlight = new Map(backup.inFlight);
@@ -534,7 +539,9 @@ class World {
       );
     }
     if (turns !== null) store = inTurn(store, turns);
-    if (fault !== null) store = withFault(store, fault, () => (this.#ground.clock.now += DEADLINE_MS + 1000));
+    const endStrike = fault === null ? null : (this.#ground.strike?.(fault) ?? null);
+    if (fault !== null && endStrike === null)
+      store = withFault(store, fault, () => (this.#ground.clock.now += DEADLINE_MS + 1000));
     const call: GatewayCall = {
       store,
       user,
@@ -543,7 +550,7 @@ class World {
       settings: { epoch: String(this.#epoch), retention: this.#retention, deadline: DEADLINE_MS },
       now: () => this.#now,
     };
-    const answer = await this.#ground.sync(call);
+    const answer = await this.#ground.sync(call).finally(() => endStrike?.());
     return JSON.parse(JSON.stringify(answer)) as SyncResponse;
   }
 
@@ -704,6 +711,10 @@ class World {
         invariants.rejectionsAreReported(drawn, result.error?.code, mayUse, kept),
       );
       for (const edit of drawn.edits) edit.end = 'rejected';
+      // What was written behind it now stands on what the rejected edit was made on.
+      const behind = device.drafts.get(key);
+      if (behind !== undefined)
+        device.drafts.set(key, { ...mergeDrafts(drawn, behind), edits: behind.edits });
     } else {
       for (const edit of drawn.edits) edit.end = 'taken in';
     }

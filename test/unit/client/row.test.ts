@@ -202,3 +202,13 @@ it('what was merged is not forgotten when the edit behind it is withdrawn: no de
   expect(withdrawn).toMatchObject({ data: { n: 'both' }, base: 'v5', dirty: null });
   expect(discard(merged)).toMatchObject({ data: { n: 'both' }, base: 'v5', dirty: null });
 });
+
+it('a patch behind a rejected edit is sent whole: what was refused is in it', () => {
+  const behind = edit(sent(edit(EMPTY_ROW, { bad: true }, AT)), { bad: true, b: 2 }, AT, 'patch');
+  const document = remote('v2', { b: 1 });
+  expect(answer(behind, { changeId: 'c1', status: 'rejected', document })).toMatchObject({
+    data: { bad: true, b: 2 },
+    dirty: { type: 'upsert', baseVersion: null, base: null, data: { bad: true, b: 2 } },
+    shadow: document,
+  });
+});
