@@ -12,7 +12,7 @@ async function setUp(issuer = ISSUER, jwksUri: string | null = null) {
   const idp = { isDown: false, asked: [] as string[], uri: KEYS, issuer, answer: null as Response | null };
   const addKey = async (kid: string): Promise<void> => {
     const { publicKey } = await generateKeyPair('ES256');
-    publicKeys.unshift({ ...(await exportJWK(publicKey as CryptoKey)), kid, alg: 'ES256', use: 'sig' });
+    publicKeys.unshift({ ...(await exportJWK(publicKey)), kid, alg: 'ES256', use: 'sig' });
   };
   await addKey('one');
   const clock = { now: 1_000_000_000_000 };
@@ -32,8 +32,7 @@ async function setUp(issuer = ISSUER, jwksUri: string | null = null) {
       },
     },
   );
-  const look = (kid: string) =>
-    find({ alg: 'ES256', kid }, { payload: '', signature: '' });
+  const look = (kid: string) => find({ alg: 'ES256', kid }, { payload: '', signature: '' });
   /** Lets a refresh in the background come to its end. */
   const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
   return { idp, clock, look, addKey, publicKeys, settle };
