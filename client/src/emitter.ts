@@ -15,6 +15,11 @@ export class Emitter<Events extends object> {
     return () => listeners.delete(listener);
   }
 
+  /** Does anybody listen? */
+  has(name: keyof Events): boolean {
+    return (this.#listeners.get(name)?.size ?? 0) > 0;
+  }
+
   emit<K extends keyof Events>(name: K, event: Events[K]): void {
     for (const listener of [...(this.#listeners.get(name) ?? [])]) {
       try {

@@ -1,1 +1,2 @@
 export { directTransport, type DirectTransportOptions } from './direct-transport.ts';
+export { CosmosDbStore, type CosmosDbStoreOptions } from './cosmos-db-store.ts';

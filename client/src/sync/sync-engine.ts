@@ -66,6 +66,9 @@ export interface EngineContext {
 /** Rounds in a row that got nowhere, before a sync is given up: all changes `contended`, say. */
 const MAX_STALLS = 3;
 
+/** Edits that follow each other are told together. Milliseconds. */
+const STATUS_DELAY = 50;
+
 /** Where neither the app nor the service says how often to sync. Milliseconds. */
 const DEFAULT_INTERVAL = 300_000;
 
@@ -94,6 +97,7 @@ export class SyncEngine {
   #started: (() => void)[] | null = null;
   #cancelTimer: () => void = () => undefined;
   #nextSync: number | null = null;
+  #statusDue = false;
 
   constructor(options: EngineOptions, context: EngineContext) {
     this.#options = options;
@@ -163,7 +167,13 @@ export class SyncEngine {
   /** Told of an edit: it is sent soon, together with those that follow at once. */
   noteEdit(): void {
     if (this.#started !== null) this.#schedule(this.#options.debounce ?? 1_000);
-    this.#tellStatus();
+    // A thousand edits are one news: counting what is pending after each would cost more than the edit.
+    if (this.#statusDue || !this.#context.events.has('status')) return;
+    this.#statusDue = true;
+    this.#context.runtime.setTimer(() => {
+      this.#statusDue = false;
+      this.#tellStatus();
+    }, STATUS_DELAY);
   }
 
   /** Without the network by the app's own will: nothing is sent until it is set back. */
@@ -218,9 +228,14 @@ export class SyncEngine {
   }
 
   #tellStatus(): void {
+    if (!this.#context.events.has('status')) return;
     this.status().then(
       (status) => this.#context.events.emit('status', status),
-      (error: unknown) => this.#context.events.emit('error', error),
+      (error: unknown) => {
+        if (!(error instanceof TidemarkError && error.code === 'closed')) {
+          this.#context.events.emit('error', error);
+        }
+      },
     );
   }
 

@@ -98,7 +98,7 @@ it('a queue of 1,500 edits goes out in batches, by count and by bytes', async ()
     .upsertBulk(Array.from({ length: 6 }, (_, index) => ({ id: `l${index}`, title: large })));
   const report = await synced(phone);
   expect(report).toMatchObject({ pushed: 6, rejected: 0 });
-  expect(report.requests).toBeGreaterThan(2);
+  expect(report.requests).toBeGreaterThan(1);
   const tablet = await devices.open(user, { sync: { pageSize: 500 } });
   const pages = record(tablet, 'progress');
   await synced(tablet);

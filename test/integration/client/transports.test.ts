@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CosmosClient, PermissionMode } from '@azure/cosmos';
 import { collection, createClient, type ExpiringToken } from '../../../client/src/index.ts';
-import { directTransport } from '../../../client/src/cosmos/index.ts';
+import { CosmosDbStore, directTransport } from '../../../client/src/cosmos/index.ts';
 import { nodeSqlite } from '../../../client/src/drivers/node-sqlite.ts';
 import { DATABASE } from '../../../local/provision.ts';
 import { DOCUMENTS } from '../../../shared/cosmos/containers.ts';
@@ -267,4 +267,63 @@ it("another user's token writes nothing", async () => {
   await client.store('items').upsert({ id: '1', title: 'of alice' });
   expect(await client.sync()).toMatchObject({ outcome: 'failed', error: { code: 'user_mismatch' } });
   expect(await gateway.items(`user:${bob}`)).toEqual([]);
+});
+
+describe('CosmosDbStore', () => {
+  const openStore = (user: string) =>
+    new CosmosDbStore<{ id: string; title?: string; n?: number | null }>({
+      collection: 'items',
+      deviceId: 'desk',
+      tokens: { getToken: () => mint(user, PermissionMode.All) },
+    });
+
+  it('writes what a device gets with its next sync, and reads what devices wrote', async () => {
+    const user = newUser();
+    const store = openStore(user);
+    const device = open('thin', user);
+    await store.upsertBulk(Array.from({ length: 120 }, (_, n) => ({ id: `d${n}`, title: `Number ${n}`, n })));
+    await device.sync();
+    expect(await device.items.query()).toHaveLength(120);
+    await device.items.patch('d7', { title: 'from the device' });
+    await device.sync();
+    expect(await store.get('d7')).toEqual({ id: 'd7', title: 'from the device', n: 7 });
+    expect(await store.patch('d7', { n: null })).toEqual({ id: 'd7', title: 'from the device' });
+    expect([await store.delete('d8'), await store.delete('d8')]).toEqual([true, false]);
+    await device.sync();
+    expect(await device.items.get('d7')).toEqual({ id: 'd7', title: 'from the device' });
+    expect(await device.items.get('d8')).toBeNull();
+    expect(await store.pendingChanges()).toEqual([]);
+  });
+
+  it('finds by members, in an order, some at a time', async () => {
+    const store = openStore(newUser());
+    await store.upsertBulk([
+      { id: '1', title: 'b', n: 3 },
+      { id: '2', title: 'a', n: 1 },
+      { id: '3', title: 'c' },
+    ]);
+    const ids = async (query: Parameters<typeof store.query>[0]) =>
+      (await store.query(query)).map(({ id }) => id);
+    expect(await ids({})).toEqual(['1', '2', '3']);
+    expect(await ids({ where: { title: 'b' } })).toEqual(['1']);
+    expect(await ids({ where: { n: { gt: 1 } } })).toEqual(['1']);
+    expect(await ids({ where: { n: null } })).toEqual(['3']);
+    expect(await ids({ where: { n: { ne: 1 } } })).toEqual(['1', '3']);
+    expect(await ids({ where: { title: { in: ['a', 'c'] } } })).toEqual(['2', '3']);
+    expect(await ids({ where: { title: { startsWith: 'a' } } })).toEqual(['2']);
+    expect(await ids({ orderBy: [['title', 'desc']], limit: 2 })).toEqual(['3', '1']);
+  });
+
+  it('a transaction runs again when somebody changed what it had read', async () => {
+    const user = newUser();
+    const [store, beside] = [openStore(user), openStore(user)];
+    await store.upsert({ id: '1', n: 1 });
+    let runs = 0;
+    await store.transaction(async (transaction) => {
+      const found = await transaction.get('1');
+      if ((runs += 1) === 1) await beside.patch('1', { n: 10 });
+      transaction.upsert({ id: '1', n: (found?.n ?? 0) + 1 });
+    });
+    expect([runs, await store.get('1')]).toEqual([2, { id: '1', n: 11 }]);
+  });
 });
