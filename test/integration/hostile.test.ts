@@ -94,13 +94,16 @@ const writes = () =>
 const isSync = ({ request }: Hostile): boolean =>
   request.method === 'POST' && /^\/api\/(?:sync|%73ync)\/?(?:\?|$)/i.test(request.target);
 
+/** What the hostile token grants. */
+const OWN = ['user:mallory', 'facility:7'];
+
 const DECODERS: Readonly<Record<string, (content: Uint8Array) => Buffer>> = {
   gzip: gunzipSync,
   br: brotliDecompressSync,
   zstd: zstdDecompressSync,
 };
 
-/** Documents, as scope and item id, that the answer to a sync says were stored. */
+/** Documents, as scope and item id, that the answer to a sync says were stored, in scopes of the caller. */
 function reported({ request }: Hostile, answer: RawAnswer): string[] {
   const encoding = request.headers.find(([name]) => name === 'Content-Encoding')?.[1] ?? '';
   const decode = DECODERS[encoding.toLowerCase()] ?? ((plain) => Buffer.from(plain));
@@ -111,7 +114,8 @@ function reported({ request }: Hostile, answer: RawAnswer): string[] {
   return results.flatMap(({ status, outcome }, index) => {
     const change = changes[index];
     if (change === undefined || !['applied', 'merged'].includes(outcome ?? status)) return [];
-    return [`${change.scope ?? 'user:mallory'} ${change.collection}:${change.documentId}`];
+    const { scope = 'user:mallory' } = change;
+    return OWN.includes(scope) ? [`${scope} ${change.collection}:${change.documentId}`] : [];
   });
 }
 

@@ -109,6 +109,10 @@ function goodSync(random: Random): Record<string, unknown> {
         ...(type === 'delete' ? {} : { data: { name: 'x', list: [1, { a: true }], n: 1.5 } }),
         ...(random.chance(0.2) ? { base: { name: 'y' } } : {}),
         ...(random.chance(0.2) ? { scope: random.pick(['user:mallory', 'facility:7']) } : {}),
+        // Where the caller has no business, and nothing else is wrong with it.
+        ...(random.chance(0.1)
+          ? random.pick([{ scope: 'user:bob' }, { scope: 'facility:8', collection: 'visits' }])
+          : {}),
       };
     }),
   };
