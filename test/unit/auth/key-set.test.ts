@@ -1,4 +1,4 @@
-import { exportJWK, generateKeyPair, type CryptoKey } from 'jose';
+import { exportJWK, generateKeyPair } from 'jose';
 import { createKeySet } from '../../../shared/auth/key-set.ts';
 
 const ISSUER = 'https://issuer.example/';
