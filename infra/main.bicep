@@ -14,7 +14,7 @@ param location string
 param identityProvider identityProviderSettings
 
 type identityProviderSettings = {
-  @description('The iss of accepted tokens, an https URL.')
+  @description('The iss of accepted tokens, an https URL. Several: leave this as the first and list all in appSettings.AUTH_ISSUERS.')
   @minLength(9)
   issuer: string
   @description('The aud of accepted tokens.')
@@ -198,9 +198,12 @@ module app 'modules/app.bicep' = {
       COSMOS_ENDPOINT: cosmos.outputs.endpoint
       COSMOS_DATABASE: cosmos.outputs.databaseName
       COSMOS_AUTH: 'identity'
-      TOKEN_SERVICE: tokenService ? 'on' : 'off'
+      TOKEN_SERVICE_ENABLED: tokenService ? 'true' : 'false'
+      AZURE_IDENTITY: 'managed'
+      AZURE_CLIENT_ID: identity.outputs.clientId
       KEY_VAULT_URI: vault.?outputs.uri ?? ''
       COSMOS_KEY_SECRET: vault.?outputs.primarySecretName ?? ''
+      COSMOS_KEY_SECRET_SECONDARY: vault.?outputs.secondarySecretName ?? ''
       AUTH_ISSUER: identityProvider.issuer
       AUTH_AUDIENCE: identityProvider.audience
     }

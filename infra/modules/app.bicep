@@ -91,8 +91,6 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
       AzureWebJobsStorage__accountName: storageAccountName
       AzureWebJobsStorage__credential: 'managedidentity'
       AzureWebJobsStorage__clientId: identityClientId
-      // Of the Azure SDK: which identity to be.
-      AZURE_CLIENT_ID: identityClientId
       // Of the host and the app: where telemetry goes, and as whom.
       APPLICATIONINSIGHTS_CONNECTION_STRING: appInsights.properties.ConnectionString
       APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'

@@ -81,3 +81,4 @@ resource audit 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
 output vaultId string = vault.id
 output uri string = vault.properties.vaultUri
 output primarySecretName string = vault::primary.name
+output secondarySecretName string = vault::secondary.name
