@@ -45,10 +45,13 @@ export const SETTINGS = {
     { default: 'true' },
   ),
   AZURE_IDENTITY: choice(
-    'Who the app is to Azure: `default` tries what `DefaultAzureCredential` does, `managed` the managed identity alone. `AZURE_CLIENT_ID` picks one of several.',
+    'Who the app is to Azure: `default` tries what `DefaultAzureCredential` does, `managed` the managed identity alone.',
     ['default', 'managed'],
     { default: 'default' },
   ),
+  AZURE_CLIENT_ID: text('Which managed identity, where the app has several; the Azure SDK reads it too.', {
+    optional: true,
+  }),
   KEY_VAULT_URI: url('Key Vault that holds the master key. Wins over `COSMOS_KEY`.', { optional: true }),
   COSMOS_KEY_SECRET: text('Name of the secret in that vault that holds the primary key.', {
     default: 'cosmos-primary-key',
@@ -270,7 +273,7 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): C
       auth: given.COSMOS_AUTH,
     },
     masterKey: masterKeyOf(given),
-    azure: { managedOnly: given.AZURE_IDENTITY === 'managed', clientId: env['AZURE_CLIENT_ID'] ?? null },
+    azure: { managedOnly: given.AZURE_IDENTITY === 'managed', clientId: given.AZURE_CLIENT_ID },
     identity: {
       issuers: issuersOf(given),
       platformPrincipal: given.AUTH_PLATFORM_PRINCIPAL,

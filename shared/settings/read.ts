@@ -56,7 +56,8 @@ function absence(name: string, { need, meaning }: Setting<unknown>, given: Given
  */
 export function findUnknownSettings(settings: Settings, env: Environment): string[] {
   const prefixes = new Set(Object.keys(settings).map((name) => name.replace(/_.*/, '_')));
-  prefixes.delete('APPLICATIONINSIGHTS_'); // The Functions host has more of these.
+  // The Functions host and the Azure SDK have more of these.
+  for (const prefix of ['APPLICATIONINSIGHTS_', 'AZURE_']) prefixes.delete(prefix);
   return Object.keys(env)
     .filter((name) => /^[A-Z]+_/.test(name) && !(name in settings))
     .filter((name) => prefixes.has(name.replace(/_.*/, '_')))
