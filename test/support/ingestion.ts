@@ -42,7 +42,7 @@ export async function startIngestion(): Promise<Ingestion> {
   const envelopes: Envelope[] = [];
   const texts: string[] = [];
   const authorizations: (string | undefined)[] = [];
-  const { certificate, key } = makeCertificate(Date.now(), randomBytes);
+  const { certificate, key } = makeCertificate(Date.now(), randomBytes, 'Ingestion');
   const folder = await mkdtemp(join(tmpdir(), 'tidemark-ingestion-'));
   const ca = join(folder, 'ca.pem');
   await writeFile(ca, certificate);

@@ -56,9 +56,14 @@ const extension = (oid: string, critical: boolean, value: Buffer): Buffer =>
 const ecdsaWithSha256 = sequence(identifier('1.2.840.10045.4.3.2'));
 const yearMs = 365 * 24 * 3600 * 1000;
 
-export function makeCertificate(now: number, random: (bytes: number) => Buffer): Certificate {
+/** @param subject its name; a client that trusts two certificates tells them apart by it */
+export function makeCertificate(
+  now: number,
+  random: (bytes: number) => Buffer,
+  subject = 'Tidemark Cosmos DB emulator',
+): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const name = sequence(set(sequence(identifier('2.5.4.3'), text('Tidemark Cosmos DB emulator'))));
+  const name = sequence(set(sequence(identifier('2.5.4.3'), text(subject))));
   const serial = random(16);
   serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x01;
   const names = sequence(
