@@ -3,6 +3,7 @@ import { benchEmulator } from '../emulator/bench/emulator-bench.ts';
 import { compareEmulators } from '../emulator/bench/other-emulator.ts';
 import { buildApp } from '../scripts/build-app.ts';
 import { benchClient } from './client.ts';
+import { benchCost } from './cost.ts';
 import { benchGateway } from './gateway.ts';
 import { benchTokens } from './tokens.ts';
 
@@ -17,12 +18,14 @@ const client = await benchClient();
 const gateway = await benchGateway();
 await buildApp(process.cwd());
 const tokens = await benchTokens();
+const cost = await benchCost();
 const { startMs, figures } = await benchEmulator();
 const comparison = await compareEmulators();
 const measured: Record<string, number> = {
   ...gateway,
   ...client,
   ...tokens,
+  ...cost,
   'emulator start, milliseconds': Math.round(startMs),
   ...Object.fromEntries(
     figures.flatMap(({ name, emulator, sqlite }) => [

@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SyncConfigFile } from '../shared/sync/sync-config.ts';
 import { describeApi } from '../shared/protocol/openapi.ts';
+import { renderCost } from './cost-doc.ts';
 import { renderErrorsPage } from './errors-doc.ts';
 import { replaceGenerated } from './generated.ts';
 import { renderContainers, renderSettingDefaults } from './infra-data.ts';
@@ -28,3 +29,15 @@ await renew('protocol.md', 'addresses', renderOperations());
 const generated = join(process.cwd(), 'infra', 'generated');
 await writeFile(join(generated, 'containers.json'), renderContainers());
 await writeFile(join(generated, 'settings.json'), renderSettingDefaults());
+
+const figures = async (name: string): Promise<Record<string, number>> =>
+  JSON.parse(await readFile(join(process.cwd(), 'bench', name), 'utf8')) as Record<string, number>;
+const cost = join(docs, 'cost.md');
+await writeFile(
+  cost,
+  replaceGenerated(
+    await readFile(cost, 'utf8'),
+    'cost',
+    renderCost(await figures('baseline.json'), await figures('prices.json')),
+  ),
+);

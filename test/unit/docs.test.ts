@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { renderCost } from '../../scripts/cost-doc.ts';
 import { replaceGenerated } from '../../scripts/generated.ts';
 import { renderOperations } from '../../scripts/operations-doc.ts';
 import { renderSettings } from '../../scripts/settings-doc.ts';
@@ -56,4 +57,14 @@ describe('docs/operations.md', () => {
 it('docs/protocol.md lists every address of the API, and no other', () => {
   const page = read('docs/protocol.md');
   expect(replaceGenerated(page, 'addresses', renderOperations())).toBe(page);
+});
+
+describe('docs/cost.md', () => {
+  it('has the tables that `npm run docs` makes of what `npm run bench` measured', () => {
+    const page = read('docs/cost.md');
+    const figures = (name: string) => JSON.parse(read(`bench/${name}`)) as Record<string, number>;
+    expect(replaceGenerated(page, 'cost', renderCost(figures('baseline.json'), figures('prices.json')))).toBe(
+      page,
+    );
+  });
 });
