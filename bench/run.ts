@@ -4,52 +4,79 @@ import { compareEmulators } from '../emulator/bench/other-emulator.ts';
 import { buildApp } from '../scripts/build-app.ts';
 import { benchClient } from './client.ts';
 import { benchCost } from './cost.ts';
-import { benchGateway } from './gateway.ts';
+import { benchGateway, benchScopeSize } from './gateway.ts';
+import { benchMemory } from './memory.ts';
+import { comparePouch, POUCH_PACKAGES } from './pouchdb.ts';
 import { benchTokens } from './tokens.ts';
 
 /**
- * `npm run bench` measures, beside the figures of the last baseline; `npm run bench -- --save` writes a new one. Figures
- * per second tell about this machine only; ratios and counts hold on any.
+ * `npm run bench` measures, beside the figures of the last baseline; `npm run bench -- --save` writes them into it, and
+ * `npm run bench -- gateway memory` measures those parts only. Figures per second tell about this machine only; ratios and
+ * counts hold on any.
  */
 
 const BASELINE = new URL('baseline.json', import.meta.url);
+/** Where the packages to compare with are: `npm i --no-save` puts them here, a folder of their own is named instead. */
+const POUCH_FOLDER = process.env['POUCHDB_FOLDER'] ?? '.';
 
-const client = await benchClient();
-const gateway = await benchGateway();
-await buildApp(process.cwd());
-const tokens = await benchTokens();
-const cost = await benchCost();
-const { startMs, figures } = await benchEmulator();
-const comparison = await compareEmulators();
-const measured: Record<string, number> = {
-  ...gateway,
-  ...client,
-  ...tokens,
-  ...cost,
-  'emulator start, milliseconds': Math.round(startMs),
-  ...Object.fromEntries(
-    figures.flatMap(({ name, emulator, sqlite }) => [
-      [`emulator ${name}, per second`, Math.round(emulator)],
-      [`emulator ${name}, over plain SQLite`, Math.round((emulator / sqlite) * 1000) / 1000],
-    ]),
-  ),
-  ...Object.fromEntries(
-    (comparison ?? []).map(({ name, emulator, other }) => [
-      `emulator ${name}, over @vercel/cosmosdb-server`,
-      Math.round((emulator / other) * 10) / 10,
-    ]),
-  ),
+type Figures = Record<string, number>;
+const missing: string[] = [];
+
+const PARTS: Record<string, () => Promise<Figures>> = {
+  client: benchClient,
+  gateway: benchGateway,
+  scope: benchScopeSize,
+  memory: benchMemory,
+  pouchdb: async () => {
+    const figures = await comparePouch(POUCH_FOLDER);
+    if (figures === null) missing.push(POUCH_PACKAGES);
+    return figures ?? {};
+  },
+  tokens: async () => {
+    await buildApp(process.cwd());
+    return benchTokens();
+  },
+  cost: benchCost,
+  emulator: async () => {
+    const { startMs, figures } = await benchEmulator();
+    return {
+      'emulator start, milliseconds': Math.round(startMs),
+      ...Object.fromEntries(
+        figures.flatMap(({ name, emulator, sqlite }) => [
+          [`emulator ${name}, per second`, Math.round(emulator)],
+          [`emulator ${name}, over plain SQLite`, Math.round((emulator / sqlite) * 1000) / 1000],
+        ]),
+      ),
+    };
+  },
+  emulators: async () => {
+    const comparison = await compareEmulators();
+    if (comparison === null) missing.push('@vercel/cosmosdb-server@1.0.1');
+    return Object.fromEntries(
+      (comparison ?? []).map(({ name, emulator, other }) => [
+        `emulator ${name}, over @vercel/cosmosdb-server`,
+        Math.round((emulator / other) * 10) / 10,
+      ]),
+    );
+  },
 };
 
-const saved = await readFile(BASELINE, 'utf8').then(
-  (text) => JSON.parse(text) as Record<string, number>,
-  (): Record<string, number> => ({}),
-);
-const width = Math.max(...Object.keys(measured).map((name) => name.length));
-for (const [name, value] of Object.entries(measured)) {
-  console.log(`${name.padEnd(width)} ${String(value).padStart(9)}   baseline ${saved[name] ?? 'none'}`);
+const asked = process.argv.slice(2).filter((argument) => argument !== '--save');
+const unknown = asked.filter((name) => PARTS[name] === undefined);
+if (unknown.length > 0)
+  throw new Error(`No such part: ${unknown.join(', ')}. There are: ${Object.keys(PARTS).join(', ')}.`);
+
+const saved = await readFile(BASELINE, 'utf8').then((text) => JSON.parse(text) as Figures);
+const measured: Figures = {};
+for (const name of asked.length === 0 ? Object.keys(PARTS) : asked) {
+  const figures = (await PARTS[name]?.()) ?? {};
+  for (const [figure, value] of Object.entries(figures)) {
+    console.log(`${figure.padEnd(76)} ${String(value).padStart(9)}   baseline ${saved[figure] ?? 'none'}`);
+  }
+  Object.assign(measured, figures);
 }
-if (comparison === null) {
-  console.log('\nNot compared: npm install --no-save @vercel/cosmosdb-server@1.0.1');
+for (const packages of missing) console.log(`\nNot compared: npm install --no-save ${packages}`);
+if (process.argv.includes('--save')) {
+  const figures = asked.length === 0 && missing.length === 0 ? measured : { ...saved, ...measured };
+  await writeFile(BASELINE, `${JSON.stringify(figures, null, 2)}\n`);
 }
-if (process.argv.includes('--save')) await writeFile(BASELINE, `${JSON.stringify(measured, null, 2)}\n`);
