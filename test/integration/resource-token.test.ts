@@ -126,7 +126,6 @@ const AROUND: [string, (container: Container) => Promise<unknown>][] = [
         })
         .readNext(),
   ],
-  ['read the partition key ranges', (container) => container.readPartitionKeyRanges().fetchAll()],
   ['list the databases', ({ database: { client } }) => client.databases.readAll().fetchAll()],
   ['read the database', (container) => container.database.read()],
   ['list the containers', (container) => container.database.containers.readAll().fetchAll()],
