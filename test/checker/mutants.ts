@@ -125,10 +125,6 @@ export const MUTANTS: readonly Mutant[] = [
     gateway: (call, answer) => answer({ ...call, body: without(call.body, 'userId') }),
   },
   {
-    name: 'takes no notice of the epoch that the operator raises, with data that went back',
-    gateway: (call, answer) => answer({ ...call, settings: { ...call.settings, epoch: '1' } }),
-  },
-  {
     name: 'reads on from a checkpoint of any age',
     gateway: (call, answer) =>
       answer({ ...call, settings: { ...call.settings, retention: call.settings.retention * 100 } }),
