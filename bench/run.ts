@@ -7,6 +7,7 @@ import { benchCost } from './cost.ts';
 import { benchGateway, benchScopeSize } from './gateway.ts';
 import { benchMemory } from './memory.ts';
 import { comparePouch, POUCH_PACKAGES } from './pouchdb.ts';
+import { benchTelemetry } from './telemetry.ts';
 import { benchTokens } from './tokens.ts';
 
 /**
@@ -36,7 +37,14 @@ const PARTS: Record<string, () => Promise<Figures>> = {
     await buildApp(process.cwd());
     return benchTokens();
   },
-  cost: benchCost,
+  cost: async () => {
+    await buildApp(process.cwd());
+    return benchCost();
+  },
+  telemetry: async () => {
+    await buildApp(process.cwd());
+    return benchTelemetry();
+  },
   emulator: async () => {
     const { startMs, figures } = await benchEmulator();
     return {
