@@ -6,7 +6,7 @@ import { play } from './world.ts';
 
 /**
  * Random histories of devices, users, clocks, networks, gateways and operators, each checked against the properties of
- * DESIGN section 8.
+ * invariants.ts.
  *
  * More by hand:    CHECKER_RUNS=50000 npm test -- test/checker/checker
  * One seed again:  CHECKER_SEED=4711 npm test -- test/checker/checker

@@ -3,7 +3,7 @@ import type { Outcome } from '../../shared/protocol/index.ts';
 import { isPoison, namesIn, type Drawn, type Edit } from './model.ts';
 
 /**
- * The properties of DESIGN section 8, each as functions of what was observed. A function answers null, or says what is
+ * What sync promises, each as functions of what was observed. A function answers null, or says what is
  * wrong. `world.ts` calls them: some at every write to the store, some at every answer a device takes in, some when all
  * is quiet.
  */

@@ -2,7 +2,7 @@ import { Replica } from '../../client/src/replica.ts';
 import { parseSyncConfig } from '../../shared/sync/sync-config.ts';
 import { DAY, advanceTime, freezeTime, startGateway, type Gateway } from '../support/gateway.ts';
 
-/** Scenarios of DESIGN section 8 that broke other designs, by their letters, with the client's own core. */
+/** Scenarios that broke other designs, by letters, with the client's own core. */
 
 const config = parseSyncConfig({
   collections: {
