@@ -322,8 +322,12 @@ class World {
   }
 
   #follow(device: Device, all: boolean): void {
+    const wanted = this.#collections(all);
+    // A request holds all unanswered changes, so a collection is given up only when none of its own is left.
+    const unanswered = [...device.inFlight.keys()].map((key) => addressOf(key).collection);
+    if (unanswered.some((collection) => !wanted.includes(collection))) return;
     const aside = device.client.setAside().length;
-    device.collections = this.#collections(all);
+    device.collections = wanted;
     device.client.follow(device.collections);
     device.last = null;
     this.#takeAside(device, aside);
