@@ -140,7 +140,12 @@ async function runTimer(
     await invoke(app, registered, call, log);
     say('information', 'has run.', name, invocationId);
   } catch (error) {
-    say('error', `failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`, name, invocationId);
+    say(
+      'error',
+      `failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      name,
+      invocationId,
+    );
   }
 }
 
