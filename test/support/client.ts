@@ -3,25 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { betterSqlite3 } from '../../client/src/drivers/better-sqlite3.ts';
 import { nodeSqlite } from '../../client/src/drivers/node-sqlite.ts';
-import { collection, createClient, type Client, type ClientOptions } from '../../client/src/index.ts';
+import { createClient, type Client, type ClientOptions } from '../../client/src/index.ts';
 import type { Stack } from '../../local/stack.ts';
+import { COLLECTIONS } from './collections.ts';
 
-export interface Item {
-  id: string;
-  title: string;
-  done?: boolean;
-  size?: number | null;
-  address?: { city: string; street?: string };
-}
-export interface Visit {
-  id: string;
-  note: string;
-}
-
-export const COLLECTIONS = {
-  items: collection<Item>({ indexes: ['title', 'address.city'] }),
-  visits: collection<Visit>({ scope: 'facility' }),
-};
+export { COLLECTIONS, type Item, type Visit } from './collections.ts';
 export type TestClient = Client<typeof COLLECTIONS>;
 
 export const DRIVERS = { 'node:sqlite': nodeSqlite, 'better-sqlite3': betterSqlite3 } as const;

@@ -8,6 +8,7 @@ import { nodeSqlite } from '../../../client/src/drivers/node-sqlite.ts';
 import { DATABASE } from '../../../local/provision.ts';
 import { DOCUMENTS } from '../../../shared/cosmos/containers.ts';
 import type { ScopeToken } from '../../../shared/protocol/index.ts';
+import { openDevice, syncContract, type DeviceOptions, type SyncWorld } from '../../support/sync-contract.ts';
 import { startGateway, type Gateway } from '../../support/gateway.ts';
 import { serveSync } from '../../support/sync-server.ts';
 
@@ -56,169 +57,30 @@ async function mint(user: string, mode: PermissionMode): Promise<ScopeToken> {
   };
 }
 
-const COLLECTIONS = { items: collection<{ id: string; title?: string; n?: number; tags?: string[] }>() };
+const world: SyncWorld = {
+  url: () => server.url,
+  newUser,
+  database: () => nodeSqlite(':memory:'),
+  mint: (user) => mint(user, PermissionMode.All),
+  items: (user) => gateway.items(`user:${user}`),
+  remove: async (user, id) => {
+    await gateway.container.item(id, `user:${user}`).delete();
+  },
+};
+syncContract(world);
 
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
 });
-
-interface DeviceOptions {
-  /** Minutes that the device's edits lie back. */
-  readonly ago?: () => number;
-  /** Loses the answer of a request that wrote. */
-  readonly losing?: () => boolean;
-  readonly mode?: PermissionMode;
-  readonly path?: string;
-}
-
-function open(transport: string, user: string, options: DeviceOptions = {}) {
-  const { ago = () => 0, losing = () => false, mode = PermissionMode.All, path = ':memory:' } = options;
-  const runtime = {
-    now: () => Date.now() - ago() * 60_000,
-    fetch: async (...args: Parameters<typeof fetch>) => {
-      const response = await fetch(...args);
-      const writes =
-        new Headers(args[1]?.headers).get('x-ms-cosmos-is-batch-request') !== null || transport === 'thin';
-      if (!writes || !losing()) return response;
-      await response.text();
-      throw new Error('connection lost');
-    },
-  };
-  let kept: Promise<ScopeToken> | undefined;
-  const tokens = { getToken: () => (kept ??= mint(user, mode)) };
-  const client = createClient({
-    url: server.url,
-    token: (): string => user,
-    userId: user,
-    database: nodeSqlite(path),
-    collections: COLLECTIONS,
-    runtime,
-    sync: { retry: { attempts: 1 }, breaker: { threshold: 100 } },
-    ...(transport === 'direct' ? { transport: () => directTransport({ tokens, runtime }) } : {}),
-  });
-  closing.push(() => client.close());
-  const sync = async () => {
-    const report = await client.sync();
-    if (report.outcome !== 'synced') throw report.error ?? new Error(report.outcome);
-    return report;
-  };
-  return { client, items: client.store('items'), sync };
-}
+const open = (transport: string, user: string, options?: DeviceOptions) => {
+  const device = openDevice(world, transport, user, options);
+  closing.push(() => device.client.close());
+  return device;
+};
 
 const conflictsOf = async (user: string) =>
   (await gateway.items(`user:${user}`)).filter(({ id }) => String(id).startsWith('~conflict'));
-
-describe.each([
-  ['thin', 'thin'],
-  ['direct', 'direct'],
-  ['direct', 'thin'],
-])('a device on %s and one on %s', (first, second) => {
-  const pair = (options: { phone?: DeviceOptions; tablet?: DeviceOptions } = {}) => {
-    const user = newUser();
-    return { user, phone: open(first, user, options.phone), tablet: open(second, user, options.tablet) };
-  };
-
-  it('come to hold the same: creates, edits, deletes, and a document made again', async () => {
-    const { user, phone, tablet } = pair();
-    await phone.items.upsertBulk(Array.from({ length: 130 }, (_, n) => ({ id: `d${n}`, n })));
-    expect(await phone.sync()).toMatchObject({ pushed: 130, conflicts: 0 });
-    expect(await tablet.sync()).toMatchObject({ pulled: 130 });
-    await tablet.items.upsert({ id: 'd0', n: 1000 });
-    await tablet.items.delete('d1');
-    await tablet.sync();
-    await phone.sync();
-    await phone.items.upsert({ id: 'd1', n: 2000 });
-    await phone.sync();
-    await tablet.sync();
-    const all = await phone.items.query();
-    expect(all).toHaveLength(130);
-    expect(await tablet.items.query()).toEqual(all);
-    expect(await phone.items.get('d1')).toEqual({ id: 'd1', n: 2000 });
-    expect(await conflictsOf(user)).toEqual([]);
-    expect(await phone.sync()).toMatchObject({ pushed: 0, pulled: 0 });
-  });
-
-  it('the later of two edits made beside each other wins, whoever sends first, and the other is logged', async () => {
-    let ago = 0;
-    const { user, phone, tablet } = pair({ tablet: { ago: () => ago } });
-    await phone.items.upsert({ id: '1', title: 'base' });
-    await phone.sync();
-    await tablet.sync();
-    ago = 5;
-    await tablet.items.upsert({ id: '1', title: 'earlier' });
-    ago = 0;
-    await phone.items.upsert({ id: '1', title: 'later' });
-    await phone.sync();
-    expect(await tablet.sync()).toMatchObject({ skipped: 1, conflicts: 1 });
-    expect(await tablet.items.get('1')).toEqual({ id: '1', title: 'later' });
-    expect(await conflictsOf(user)).toMatchObject([
-      { lost: { side: 'incoming', data: { title: 'earlier' } } },
-    ]);
-  });
-
-  it('a patch leaves alone what another patch changed before it', async () => {
-    let ago = 0;
-    const { phone, tablet } = pair({ phone: { ago: () => ago } });
-    await phone.items.upsert({ id: '1', title: 'a', n: 1 });
-    await phone.sync();
-    await tablet.sync();
-    ago = 5;
-    await phone.items.patch('1', { title: 'b' });
-    ago = 0;
-    await tablet.items.patch('1', { n: 2 });
-    await phone.sync();
-    await tablet.sync();
-    await phone.sync();
-    expect(await phone.items.get('1')).toEqual({ id: '1', title: 'b', n: 2 });
-    expect(await tablet.items.get('1')).toEqual({ id: '1', title: 'b', n: 2 });
-  });
-
-  it('an answer that was lost is asked for again, and nothing is written twice', async () => {
-    let lose = false;
-    const { user, phone, tablet } = pair({ phone: { losing: () => lose } });
-    await phone.items.upsert({ id: '1', title: 'a' });
-    await phone.sync();
-    lose = true;
-    await phone.items.upsert({ id: '1', title: 'b' });
-    expect(await phone.client.sync()).toMatchObject({ outcome: 'offline' });
-    expect(await phone.client.status()).toMatchObject({ pending: 1, state: 'offline' });
-    lose = false;
-    await tablet.sync();
-    await tablet.items.upsert({ id: '1', title: 'c' });
-    await tablet.sync();
-    await phone.items.upsert({ id: '2', title: 'more' });
-    await phone.sync();
-    await tablet.sync();
-    expect(await phone.items.get('1')).toEqual({ id: '1', title: 'c' });
-    expect(await tablet.items.query()).toEqual(await phone.items.query());
-    expect(await conflictsOf(user)).toEqual([]);
-  });
-
-  it('an edit of a document that is gone is skipped, and kept in the log', async () => {
-    const { user, phone, tablet } = pair();
-    await phone.items.upsert({ id: '1', title: 'a' });
-    await phone.sync();
-    await tablet.sync();
-    await gateway.container.item('items:1', `user:${user}`).delete();
-    await phone.items.upsert({ id: '1', title: 'b' });
-    expect(await phone.sync()).toMatchObject({ skipped: 1 });
-    expect(await phone.items.get('1')).toBeNull();
-    expect(await conflictsOf(user)).toHaveLength(1);
-  });
-
-  it('what is too large is rejected, kept, and blocks nothing', async () => {
-    const { phone, tablet } = pair();
-    await phone.items.upsertBulk([
-      { id: '1', title: 'x'.repeat(1_000_000) },
-      { id: '2', title: 'fine' },
-    ]);
-    expect(await phone.sync()).toMatchObject({ pushed: 1, rejected: 1 });
-    expect(await phone.client.rejected()).toMatchObject([{ error: { code: 'document_too_large' } }]);
-    await tablet.sync();
-    expect(await tablet.items.query()).toEqual([{ id: '2', title: 'fine' }]);
-  });
-});
 
 it('a device goes over from one way to the other with an answer lost in between', async () => {
   const user = newUser();
@@ -229,14 +91,14 @@ it('a device goes over from one way to the other with an answer lost in between'
   });
   const path = join(folder, 'device.db');
   let lose = false;
-  const before = open('thin', user, { path, losing: () => lose });
+  const before = open('thin', user, { database: nodeSqlite(path), losing: () => lose });
   await before.items.upsert({ id: '1', title: 'a' });
   await before.sync();
   lose = true;
   await before.items.upsert({ id: '1', title: 'b' });
   await before.client.sync();
   await before.client.close();
-  const after = open('direct', user, { path });
+  const after = open('direct', user, { database: nodeSqlite(path) });
   await after.items.upsert({ id: '2', title: 'c' });
   expect(await after.sync()).toMatchObject({ pushed: 2, conflicts: 0 });
   expect((await after.items.query()).map(({ title }) => title)).toEqual(['b', 'c']);
@@ -244,7 +106,9 @@ it('a device goes over from one way to the other with an answer lost in between'
 });
 
 it('a token that only reads writes nothing, and says so', async () => {
-  const { client, items } = open('direct', newUser(), { mode: PermissionMode.Read });
+  const { client, items } = open('direct', newUser(), {
+    mint: (user) => mint(user, PermissionMode.Read),
+  });
   await items.upsert({ id: '1', title: 'a' });
   expect(await client.sync()).toMatchObject({ outcome: 'failed', error: { code: 'direct_write_forbidden' } });
   expect(await client.status()).toMatchObject({ pending: 1 });
@@ -260,7 +124,7 @@ it("another user's token writes nothing", async () => {
     token: 'unused',
     userId: alice,
     database: nodeSqlite(':memory:'),
-    collections: COLLECTIONS,
+    collections: { items: collection<{ id: string; title: string }>() },
     transport: () => directTransport({ tokens }),
   });
   closing.push(() => client.close());
