@@ -14,7 +14,7 @@ const development = outside(notProduction, 'emulator', 'local', 'test', 'bench',
 const noCosmos = packages('Only shared/cosmos talks to Cosmos DB.', '@azure/cosmos');
 const pure = [
   ...packages(
-    'shared/protocol and shared/conflict are pure: they also run in a browser.',
+    'shared/protocol, shared/conflict and shared/stored are pure: they also run in a browser.',
     'node:',
     '@azure/',
     'jose',
@@ -76,21 +76,24 @@ export default tseslint.config(
       ...noCosmos,
       ...outside('shared is used by functions, not the other way.', 'functions', 'client'),
     ],
-    ['shared/cosmos/**', 'shared/protocol/**', 'shared/conflict/**'],
+    ['shared/cosmos/**', 'shared/protocol/**', 'shared/conflict/**', 'shared/stored/**'],
   ),
   restrict(
     ['shared/cosmos/**/*.ts'],
     [...development, ...outside('shared does not import these.', 'functions', 'client')],
   ),
-  restrict(['shared/protocol/**/*.ts', 'shared/conflict/**/*.ts'], [...development, ...pure]),
+  restrict(
+    ['shared/protocol/**/*.ts', 'shared/conflict/**/*.ts', 'shared/stored/**/*.ts'],
+    [...development, ...pure],
+  ),
   restrict(
     ['client/src/**/*.ts'],
     [
       ...development,
       ...outside(
-        'The client uses only shared/protocol and shared/conflict.',
+        'The client uses only shared/protocol, shared/conflict and shared/stored.',
         'functions',
-        'shared/(?!protocol/|conflict/).+',
+        'shared/(?!protocol/|conflict/|stored/).+',
       ),
     ],
   ),

@@ -4,7 +4,7 @@ import type { Recorder } from '../activity/recorder.ts';
 import type { ActivityStore } from '../activity/store.ts';
 import { RequestError } from '../errors.ts';
 import type { AuditEntry, AuditQuery, AuditResponse } from '../protocol/manage.ts';
-import { formatDateTime } from '../sync/clock.ts';
+import { formatDateTime } from '../protocol/index.ts';
 
 /** Something worth a line: who did or wanted what, from where, and what came of it. Never a token. */
 export type AuditEvent = Omit<AuditEntry, 'id' | 'at' | 'count'>;

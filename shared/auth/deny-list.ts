@@ -4,7 +4,7 @@ import { nextCursor, type Cursor } from '../activity/cursor.ts';
 import type { ActivityStore } from '../activity/store.ts';
 import { RequestError } from '../errors.ts';
 import type { DenyEntry, DenyRequest } from '../protocol/manage.ts';
-import { formatDateTime, parseDateTime } from '../sync/clock.ts';
+import { formatDateTime, parseDateTime } from '../protocol/index.ts';
 import type { Identity } from './identity.ts';
 
 export interface DenyListSettings {

@@ -1,5 +1,5 @@
 import { RequestError } from '../errors.ts';
-import { userScope } from '../protocol/index.ts';
+import { encodeName, userScope } from '../protocol/index.ts';
 
 export const ROLES = ['reader', 'writer', 'admin'] as const;
 /** `reader` reads and never writes, `writer` does both, `admin` does both in every scope of the kind. */
@@ -51,7 +51,6 @@ export interface ClaimMapping {
 }
 
 const SCOPE_FORM = /^([a-z][a-z0-9-]{0,31}):[A-Za-z0-9._@=-]{1,200}$/;
-const SCOPE_ID_MAX = 200;
 
 /**
  * Reads the identity out of the claims of a verified token.
@@ -124,24 +123,6 @@ export function roleIn({ scopes, roles }: Identity, scope: string): Role | null 
 
 /** May the caller use the administration of the service? Only an admin of all kinds. */
 export const isAdmin = ({ roles }: Identity): boolean => roles.general === 'admin';
-
-/**
- * Spells a name with the characters a scope may have: any other byte of its UTF-8 form becomes `=` and two hex
- * digits, `=` itself included, so two names never become one. `.` and `..` are spelled out too: names become parts of
- * Cosmos DB paths, where those two mean something else.
- *
- * @returns null for a name that is empty, too long, or not well-formed Unicode
- */
-export function encodeName(name: string): string | null {
-  if (Buffer.from(name, 'utf8').toString('utf8') !== name) return null;
-  const special = /^\.{1,2}$/.test(name) ? /\./g : /[^A-Za-z0-9._@-]/gu;
-  const encoded = name.replace(special, (character) =>
-    [...Buffer.from(character, 'utf8')]
-      .map((byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`)
-      .join(''),
-  );
-  return encoded.length === 0 || encoded.length > SCOPE_ID_MAX ? null : encoded;
-}
 
 const textsOf = (claim: unknown): string[] =>
   (Array.isArray(claim) ? (claim as unknown[]) : [claim]).filter((value) => typeof value === 'string');

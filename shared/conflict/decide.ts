@@ -55,7 +55,8 @@ export interface ConflictSide {
 /** Content that lost against a concurrent write; it goes to the conflict log. */
 export interface Conflict {
   readonly lost: ConflictSide;
-  readonly kept: ConflictSide;
+  /** Null: nothing was stored, not even a tombstone. */
+  readonly kept: ConflictSide | null;
   /** Did the other side lose something too? A merge takes some from each. */
   readonly bothLost: boolean;
 }
@@ -246,10 +247,8 @@ const mergedBy = ({ base, writer }: Incoming): Writer =>
 const skip = (current: Held | null, change: Incoming): Decision => ({
   outcome: 'skipped',
   write: null,
-  conflict: { lost: sideOf(change), kept: current === null ? NOTHING : sideOf(current), bothLost: false },
+  conflict: { lost: sideOf(change), kept: current === null ? null : sideOf(current), bothLost: false },
 });
-
-const NOTHING: ConflictSide = { side: 'stored', type: 'delete', data: null, stamp: 0, writer: null };
 
 const sideOf = (version: Held | Incoming): ConflictSide =>
   'kind' in version

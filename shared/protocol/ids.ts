@@ -32,6 +32,28 @@ export const isWellFormed = (text: string): boolean =>
 /** Item id of a document: unique in its scope. */
 export const itemId = (collection: string, documentId: string): string => `${collection}:${documentId}`;
 
+/** Longest name within a scope, as it is spelled there. */
+const SCOPE_NAME_MAX = 200;
+const encoder = new TextEncoder();
+
+/**
+ * Spells a name with the characters a scope may have: any other byte of its UTF-8 form becomes `=` and two hex
+ * digits, `=` itself included, so two names never become one. `.` and `..` are spelled out too: names become parts of
+ * Cosmos DB paths, where those two mean something else.
+ *
+ * @returns null for a name that is empty, too long, or not well-formed Unicode
+ */
+export function encodeName(name: string): string | null {
+  if (!isWellFormed(name)) return null;
+  const special = /^\.{1,2}$/.test(name) ? /\./g : /[^A-Za-z0-9._@-]/gu;
+  const encoded = name.replace(special, (character) =>
+    [...encoder.encode(character)]
+      .map((byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`)
+      .join(''),
+  );
+  return encoded.length === 0 || encoded.length > SCOPE_NAME_MAX ? null : encoded;
+}
+
 /** Scope that holds the private data of a user. */
 export const userScope = (userId: string): string => `user:${userId}`;
 

@@ -1,6 +1,7 @@
 export * from './errors.ts';
 export * from './health.ts';
 export * from './checksum.ts';
+export * from './date-time.ts';
 export * from './ids.ts';
 export * from './integrity.ts';
 export * from './operation-log.ts';

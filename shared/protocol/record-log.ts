@@ -64,7 +64,7 @@ export const ConflictEntry = Type.Object({
     description: 'What became of that change.',
   }),
   lost: ConflictVersion,
-  kept: Type.Union([ConflictVersion, Type.Null()]),
+  kept: Type.Union([ConflictVersion, Type.Null()], { description: 'Null: nothing was stored.' }),
   bothLost: Type.Boolean({ description: 'A merge: some of `kept` was lost, too.' }),
   base: Type.Union([Json, Type.Null()], {
     description: 'What the edit was made on, where the client told it.',

@@ -1,10 +1,10 @@
 import type { Identity } from '../auth/identity.ts';
 import { isJsonObject } from '../conflict/index.ts';
 import { OUTCOMES, type ConflictEntry, type ConflictPage, type ConflictVersion } from '../protocol/index.ts';
-import { CONFLICT_PREFIX } from './conflict-record.ts';
+import { CONFLICT_PREFIX } from '../stored/conflict-record.ts';
 import { listRecords } from './list-records.ts';
 import type { RecordStore } from './record-store.ts';
-import { parseRestored, restoredId } from './restored-record.ts';
+import { parseRestored, restoredId } from '../stored/restored-record.ts';
 import type { DocumentStore } from './store.ts';
 
 /** How long a page may take to find out which of its conflicts were restored. */

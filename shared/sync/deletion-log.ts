@@ -1,7 +1,7 @@
 import type { Identity } from '../auth/identity.ts';
 import { isJsonObject } from '../conflict/index.ts';
 import type { DeletionEntry, DeletionPage } from '../protocol/index.ts';
-import { DELETION_PREFIX } from './deletion-record.ts';
+import { DELETION_PREFIX } from '../stored/deletion-record.ts';
 import { listRecords } from './list-records.ts';
 import type { RecordStore } from './record-store.ts';
 

@@ -18,7 +18,14 @@ import {
 } from '../protocol/index.ts';
 import { compileSchema, type SchemaFault } from '../validation/validator.ts';
 import { parseCheckpoint, type Checkpoint } from './checkpoint.ts';
-import { parseStored, toHeld, toRemote, SYSTEM_PREFIX, type Stored, type StoredDocument } from './stored.ts';
+import {
+  parseStored,
+  toHeld,
+  toRemote,
+  SYSTEM_PREFIX,
+  type Stored,
+  type StoredDocument,
+} from '../stored/document.ts';
 import type { DocumentStore, Meter, ScopeStore } from './store.ts';
 import type { SyncSettings } from './sync.ts';
 

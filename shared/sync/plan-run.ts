@@ -11,7 +11,7 @@ import {
   type JsonObject,
 } from '../conflict/index.ts';
 import { itemId, type ChangeError, type Outcome } from '../protocol/index.ts';
-import { fits } from './conflict-record.ts';
+import { fits } from '../stored/conflict-record.ts';
 import { changeError, type Prepared, type PreparedChange } from './prepare.ts';
 
 /**
@@ -372,7 +372,8 @@ function costOf(
   let total = write === null ? 0 : ENVELOPE_BYTES + size(write.data);
   if (conflict !== null) {
     const { lost, kept, bothLost } = conflict;
-    total += ENVELOPE_BYTES + size(lost.data) + (bothLost ? size(kept.data) : beside(kept.data));
+    total +=
+      ENVELOPE_BYTES + size(lost.data) + (kept === null ? 0 : bothLost ? size(kept.data) : beside(kept.data));
     total += base === undefined ? 0 : beside(base);
   }
   if (erased !== null) total += ENVELOPE_BYTES + sizeOf(erased);

@@ -1,5 +1,6 @@
 import { isJsonObject, parseBase, type Incoming, type JsonObject, type Strategy } from '../conflict/index.ts';
 import {
+  parseDateTime,
   CHANGE_ID_PATTERN,
   CHANGE_SCHEMAS,
   ERRORS,
@@ -13,9 +14,9 @@ import {
 } from '../protocol/index.ts';
 import type { Role } from '../auth/identity.ts';
 import { compileSchema, type SchemaFault } from '../validation/validator.ts';
-import { correctTime, parseDateTime } from './clock.ts';
+import { correctTime } from './clock.ts';
 import { inspectContent } from './inspect.ts';
-import type { Address } from './stored.ts';
+import type { Address } from '../stored/document.ts';
 import type { SyncConfig } from './sync-config.ts';
 
 /** A change of a request, checked, with what is needed to take it in or to refuse it. */

@@ -9,7 +9,7 @@ import {
   type Checkpoint,
   type Pass,
 } from './checkpoint.ts';
-import { SYSTEM_PREFIX, parseStored, toHeld, toRemote } from './stored.ts';
+import { SYSTEM_PREFIX, parseStored, toHeld, toRemote } from '../stored/document.ts';
 import type { ScopeStore } from './store.ts';
 
 export interface PullContext {

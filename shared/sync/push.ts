@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isJsonObject, parseVersion, type DocumentState, type JsonObject } from '../conflict/index.ts';
+import { parseVersion, type DocumentState, type JsonObject } from '../conflict/index.ts';
 import { Unavailable } from '../errors.ts';
 import {
   itemId,
@@ -9,13 +9,21 @@ import {
   type RemoteDocument,
   type StreamPosition,
 } from '../protocol/index.ts';
-import { conflictRecord } from './conflict-record.ts';
-import { deletionRecord } from './deletion-record.ts';
-import { ledgerId, letter, outcomeAt, parseLedger, samePosition, type Ledger } from './ledger.ts';
+import { conflictRecord } from '../stored/conflict-record.ts';
+import { deletionRecord } from '../stored/deletion-record.ts';
+import {
+  appendOutcomes,
+  ledgerId,
+  newLedger,
+  outcomeAt,
+  parseLedger,
+  samePosition,
+  type Ledger,
+} from '../stored/ledger.ts';
 import { planRun, type Entry, type Mark, type Run, type RunLimits, type Unfit } from './plan-run.ts';
 import { changeError, type Prepared, type PreparedChange } from './prepare.ts';
 import type { Rules } from './rules.ts';
-import { parseStored, toHeld, toRemote, toStored, type Address } from './stored.ts';
+import { etagOf, toRemote, toState, toStored, type Address } from '../stored/document.ts';
 import type { ScopeStore, Write } from './store.ts';
 
 export interface PushContext {
@@ -49,10 +57,6 @@ export const FULL_RUN: RunLimits = { operations: 99, bytes: 2_060_000, changes: 
 /** A document that others keep changing is given up after so many refused batches. */
 const MAX_TRIES = 5;
 const READ_CHUNK = 99;
-/** How far the clocks of gateways may lie apart: a stamp that far ahead is still one of theirs. */
-const CLOCK_DRIFT_MS = 86_400_000;
-/** More outcomes than any request holds changes: older ones are never asked for. */
-const MAX_LETTERS = 10_000;
 
 /**
  * Takes in the changes of one writer in one scope, in transactional batches, each a run of consecutive changes that
@@ -84,7 +88,7 @@ export async function push(
   context: PushContext,
 ): Promise<Pushed> {
   const { store, scope, userId, deviceId, now } = context;
-  const ledger = ledgerId(userId, deviceId);
+  const ledger = ledgerId(createHash('sha256').update(userId).digest(), deviceId);
   const results = new Map<number, ChangeResult>();
   const written = new Set<string>();
   const states = new Map<string, DocumentState>();
@@ -200,7 +204,10 @@ export async function push(
     const numbered = run.entries.filter(({ item }) => item.position !== null);
     const to = numbered.at(-1)?.item.position ?? null;
     if (to === null) return { writes, about, moves: null };
-    const letters = (outcomes + numbered.map(({ outcome }) => letter(outcome)).join('')).slice(-MAX_LETTERS);
+    const letters = appendOutcomes(
+      outcomes,
+      numbered.map(({ outcome }) => outcome),
+    );
     writes.push(
       position === null
         ? {
@@ -385,12 +392,6 @@ export async function push(
 const isBefore = (actual: Ledger | null, position: StreamPosition): boolean =>
   actual === null || actual.seq < position.seq;
 
-/** Null where there is no item. */
-function etagOf(item: unknown): string | null {
-  const etag = isJsonObject(item) ? item['_etag'] : undefined;
-  return typeof etag === 'string' ? etag : null;
-}
-
 const verdictKey = (change: PreparedChange, content: JsonObject): string =>
   `${change.index} ${JSON.stringify(content)}`;
 
@@ -402,29 +403,6 @@ const idOf = ({ collection, documentId }: Address): string => itemId(collection,
 const documentIds = (items: readonly Prepared[]): string[] => [
   ...new Set(items.flatMap(({ address }) => (address === null ? [] : [idOf(address)]))),
 ];
-
-/**
- * What is not a document of ours can be replaced, and wins against nothing. A stamp far ahead of the gateway's clock
- * was written past it, and counts as now: nobody writes in the future.
- */
-export function toState(item: unknown, scope: string, now: number): DocumentState {
-  if (item === undefined) return { kind: 'absent' };
-  const document = parseStored(item, scope);
-  if (document !== null) {
-    const held = toHeld(document);
-    return held.stamp > now + CLOCK_DRIFT_MS ? { ...held, stamp: now } : held;
-  }
-  return { kind: 'live', etag: etagOf(item), stamp: 0, writer: null, data: {} };
-}
-
-const newLedger = (id: string, scope: string, { seq, changeId }: StreamPosition, outcomes: string) => ({
-  id,
-  scope,
-  seq,
-  changeId,
-  outcomes,
-  ttl: -1,
-});
 
 /** Names a change without a number by what it is, under its own writer: nobody can take another's record away. */
 const unnumberedId = (address: Address, time: number, { userId, deviceId }: PushContext): string =>

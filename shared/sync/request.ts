@@ -1,9 +1,8 @@
 import type { Identity } from '../auth/identity.ts';
 import { GATEWAY_DEVICE, isJsonObject } from '../conflict/index.ts';
 import { RequestError } from '../errors.ts';
-import { PROTOCOL_VERSION, SyncEnvelope, type StreamPosition } from '../protocol/index.ts';
+import { parseDateTime, PROTOCOL_VERSION, SyncEnvelope, type StreamPosition } from '../protocol/index.ts';
 import { compileSchema } from '../validation/validator.ts';
-import { parseDateTime } from './clock.ts';
 import type { Prepared } from './prepare.ts';
 import type { SyncConfig } from './sync-config.ts';
 

@@ -11,6 +11,7 @@ import {
 } from '../conflict/index.ts';
 import { RequestError, Unavailable } from '../errors.ts';
 import {
+  formatDateTime,
   itemId,
   RestoreRequest,
   type ChangeError,
@@ -19,16 +20,15 @@ import {
   type RestoreAnswer,
 } from '../protocol/index.ts';
 import { compileSchema } from '../validation/validator.ts';
-import { formatDateTime } from './clock.ts';
 import { parseConflict } from './conflict-log.ts';
-import { CONFLICT_PREFIX, conflictRecord } from './conflict-record.ts';
-import { deletionRecord } from './deletion-record.ts';
+import { CONFLICT_PREFIX, conflictRecord } from '../stored/conflict-record.ts';
+import { deletionRecord } from '../stored/deletion-record.ts';
 import { planRun, type Entry, type Run, type Unfit } from './plan-run.ts';
 import { prepareChange, type PreparedChange } from './prepare.ts';
-import { FULL_RUN, toState } from './push.ts';
-import { parseRestored, restoredId, restoredRecord } from './restored-record.ts';
+import { FULL_RUN } from './push.ts';
+import { parseRestored, restoredId, restoredRecord } from '../stored/restored-record.ts';
 import { checkRules, type Rules } from './rules.ts';
-import { toRemote, toStored, type Address } from './stored.ts';
+import { toRemote, toState, toStored, type Address } from '../stored/document.ts';
 import type { DocumentStore, ScopeStore, Write } from './store.ts';
 import type { SyncSettings } from './sync.ts';
 

@@ -1,10 +1,5 @@
 import type { StreamPosition } from '../protocol/index.ts';
-
-/** An item to be written, with the id that addresses it in its scope. */
-export interface Item {
-  readonly id: string;
-  readonly scope: string;
-}
+import type { Item } from '../stored/document.ts';
 
 /** One operation of a transactional batch. */
 export type Write =

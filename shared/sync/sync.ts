@@ -1,14 +1,15 @@
 import { roleIn, type Identity, type Role } from '../auth/identity.ts';
 import { RequestError } from '../errors.ts';
-import type {
-  ChangeResult,
-  RemoteDocument,
-  StreamPosition,
-  SyncEnvelope,
-  SyncResponse,
+import {
+  formatDateTime,
+  parseDateTime,
+  type ChangeResult,
+  type RemoteDocument,
+  type StreamPosition,
+  type SyncEnvelope,
+  type SyncResponse,
 } from '../protocol/index.ts';
 import { parseCheckpoint } from './checkpoint.ts';
-import { formatDateTime, parseDateTime } from './clock.ts';
 import { prepareChange } from './prepare.ts';
 import { pull } from './pull.ts';
 import { push } from './push.ts';

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Identity } from '../auth/identity.ts';
-import type { ScopeToken, TokenResponse } from '../protocol/index.ts';
-import { formatDateTime } from '../sync/clock.ts';
+import { formatDateTime, type ScopeToken, type TokenResponse } from '../protocol/index.ts';
 import { grantFor, type GrantRules, type TokenMode } from './grant.ts';
 import type { Charged, MintLimiter } from './mint-limiter.ts';
 

@@ -1,5 +1,5 @@
 import type { ActivityStore } from '../activity/store.ts';
-import { formatDateTime } from '../sync/clock.ts';
+import { formatDateTime } from '../protocol/index.ts';
 import { Throttled } from './mint-limiter.ts';
 
 /** A user of the database, as the list shows it. */

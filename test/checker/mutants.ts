@@ -1,14 +1,8 @@
 import { release } from '../../client/src/row.ts';
 import { isJsonObject, type JsonObject } from '../../shared/conflict/index.ts';
 import type { RemoteDocument, SyncResponse } from '../../shared/protocol/index.ts';
-import type {
-  BatchResult,
-  DocumentStore,
-  FeedPage,
-  Item,
-  ScopeStore,
-  Write,
-} from '../../shared/sync/store.ts';
+import type { BatchResult, DocumentStore, FeedPage, ScopeStore, Write } from '../../shared/sync/store.ts';
+import type { Item } from '../../shared/stored/document.ts';
 import { CORE, createCoreClient, type Core, type CreateClient } from './client.ts';
 import type { MemoryGround } from './grounds.ts';
 import type { StoredItem } from './memory-store.ts';

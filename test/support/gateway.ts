@@ -1,11 +1,11 @@
 import { CosmosClient, type Container } from '@azure/cosmos';
 import { startEmulator, type Emulator } from '../../emulator/src/index.ts';
 import { DATABASE, provision } from '../../local/provision.ts';
-import { encodeName, type Identity, type Role, type RoleGrants } from '../../shared/auth/identity.ts';
+import type { Identity, Role, RoleGrants } from '../../shared/auth/identity.ts';
 import { DOCUMENTS } from '../../shared/cosmos/containers.ts';
 import { openCosmos } from '../../shared/cosmos/client.ts';
 import { createDocumentStore } from '../../shared/cosmos/document-store.ts';
-import type { SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
+import { encodeName, type SyncRequest, type SyncResponse } from '../../shared/protocol/index.ts';
 import type { DocumentStore } from '../../shared/sync/store.ts';
 import { createRules, type AskRules } from '../../shared/sync/rules.ts';
 import { parseSyncConfig } from '../../shared/sync/sync-config.ts';

@@ -199,5 +199,21 @@ export function syncContract(world: SyncWorld): void {
       await tablet.sync();
       expect(await tablet.items.query()).toEqual([{ id: '2', title: 'fine' }]);
     });
+
+    it('conflicts whose log entries do not fit into one batch are sent in several', async () => {
+      let ago = 0;
+      const { user, phone, tablet } = pair({ tablet: { ago: () => ago } });
+      const ids = ['1', '2', '3', '4'];
+      await phone.items.upsertBulk(ids.map((id) => ({ id, title: 'base' })));
+      await phone.sync();
+      await tablet.sync();
+      await phone.items.upsertBulk(ids.map((id) => ({ id, title: 'x'.repeat(800_000) })));
+      await phone.sync();
+      ago = -1;
+      await tablet.items.upsertBulk(ids.map((id) => ({ id, title: 'later' })));
+      expect(await tablet.sync()).toMatchObject({ pushed: 4, rejected: 0 });
+      const lost = (await conflictsOf(user)).map(({ lost }) => (lost as { side: string }).side);
+      expect(lost).toEqual(ids.map(() => 'stored'));
+    });
   });
 }

@@ -1,4 +1,5 @@
-import { encodeName, isAdmin, roleIn, toIdentity } from '../../shared/auth/identity.ts';
+import { isAdmin, roleIn, toIdentity } from '../../shared/auth/identity.ts';
+import { encodeName } from '../../shared/protocol/index.ts';
 import { parseSyncConfig } from '../../shared/sync/sync-config.ts';
 
 const { sharedScopes, roles } = parseSyncConfig({

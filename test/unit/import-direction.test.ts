@@ -15,6 +15,7 @@ const FORBIDDEN = [
   ['shared/protocol/sync.ts', '../sync/clock.ts'],
   ['shared/conflict/decide.ts', '@azure/identity'],
   ['shared/conflict/decide.ts', '../cosmos/client.ts'],
+  ['shared/stored/ledger.ts', '../sync/push.ts'],
   ['client/src/row.ts', '../../shared/sync/push.ts'],
   ['client/src/row.ts', '../../functions/sync.ts'],
   ['emulator/src/index.ts', '../../shared/protocol/index.ts'],
@@ -26,6 +27,7 @@ const ALLOWED = [
   ['shared/cosmos/client.ts', '@azure/cosmos'],
   ['shared/conflict/decide.ts', './order.ts'],
   ['client/src/row.ts', '../../shared/protocol/index.ts'],
+  ['client/src/row.ts', '../../shared/stored/document.ts'],
 ] as const;
 
 /** ESLint loads its configuration as an ES module, which Jest's runtime cannot: it runs beside Jest, once for all cases. */

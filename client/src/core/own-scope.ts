@@ -1,20 +1,8 @@
-const encoder = new TextEncoder();
-
-/**
- * Spells a name with the characters a scope may have, as the gateway does: any other byte of its UTF-8 form becomes `=`
- * and two hex digits.
- */
-export function encodeScopeName(name: string): string {
-  const special = /^\.{1,2}$/.test(name) ? /\./g : /[^A-Za-z0-9._@-]/gu;
-  return name.replace(special, (character) =>
-    [...encoder.encode(character)]
-      .map((byte) => `=${byte.toString(16).toUpperCase().padStart(2, '0')}`)
-      .join(''),
-  );
-}
+import { encodeName, userScope } from '../../../shared/protocol/ids.ts';
 
 /**
  * Where a user's private documents live, as far as a device can know before its first sync: a service with several
- * issuers puts a prefix before the name, and its first answer says so.
+ * issuers puts a prefix before the name, and its first answer says so. No service has a user whose name cannot be
+ * spelled; what is written under one waits in a scope that nobody else has.
  */
-export const presumedOwnScope = (userId: string): string => `user:${encodeScopeName(userId)}`;
+export const presumedOwnScope = (userId: string): string => userScope(encodeName(userId) ?? '=');

@@ -102,9 +102,14 @@ export class CosmosPartition {
   /**
    * Writes all or nothing.
    *
-   * @returns ETags in the order of the operations; null where one condition did not hold, and nothing was written
+   * @returns ETags in the order of the operations; `refused` where one condition did not hold, `too-large` where Cosmos DB
+   *   does not take so much at once: then nothing was written
    */
-  async batch(operations: readonly Operation[], meter: Meter, signal: AbortSignal): Promise<string[] | null> {
+  async batch(
+    operations: readonly Operation[],
+    meter: Meter,
+    signal: AbortSignal,
+  ): Promise<string[] | 'refused' | 'too-large'> {
     const { status, headers, body } = await this.#call(
       {
         method: 'POST',
@@ -119,12 +124,14 @@ export class CosmosPartition {
       meter,
       signal,
     );
+    if (status === 413) return 'too-large';
     const results = Array.isArray(body) ? body.filter(isJsonObject) : [];
     const failed = results.find(({ statusCode }) => Number(statusCode) >= 400 && Number(statusCode) !== 424);
     if (status >= 400 || results.length !== operations.length) throw refused('a batch', status, headers);
     if (failed === undefined) return results.map(({ eTag }) => String(eTag));
     const code = Number(failed['statusCode']);
-    if (code === 409 || code === 412 || code === 404) return null;
+    if (code === 409 || code === 412 || code === 404) return 'refused';
+    if (code === 413) return 'too-large';
     throw refused('a batch', code, headers);
   }
 

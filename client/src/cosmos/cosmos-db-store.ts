@@ -2,6 +2,7 @@ import { isJsonObject, type JsonObject } from '../../../shared/conflict/json.ts'
 import { mergePatch } from '../../../shared/conflict/merge-patch.ts';
 import { isDocumentId, itemId } from '../../../shared/protocol/ids.ts';
 import type { ScopeToken } from '../../../shared/protocol/token.ts';
+import { etagOf, parseStored, toHeld, toStored } from '../../../shared/stored/document.ts';
 import { TidemarkError } from '../errors.ts';
 import { thisRuntime, type Runtime } from '../runtime.ts';
 import type { PlainCondition, Scalar } from '../sql/query.ts';
@@ -15,7 +16,6 @@ import {
 } from '../store/document-store.ts';
 import type { TokenProvider } from '../tokens/token-provider.ts';
 import { CosmosPartition, type Meter, type Operation } from './container.ts';
-import { parseItem, toItem } from './envelope.ts';
 
 export interface CosmosDbStoreOptions {
   readonly collection: string;
@@ -70,9 +70,8 @@ export class CosmosDbStore<T extends object> implements DocumentStore<T> {
     const items = await this.#partition.query(text, values, newMeter(), NEVER);
     const { scope } = await this.#partition.token(NEVER);
     return items.flatMap((item) => {
-      const parsed = parseItem(item, scope);
-      const data = parsed?.held.data ?? null;
-      return parsed === null || data === null ? [] : [this.#shown(parsed.address.documentId, data)];
+      const stored = parseStored(item, scope);
+      return stored?.data == null ? [] : [this.#shown(stored.documentId, stored.data)];
     });
   }
 
@@ -182,14 +181,13 @@ export class CosmosDbStore<T extends object> implements DocumentStore<T> {
     return new Map(
       ids.map((id): [string, Found] => {
         const item = items.get(itemId(this.collection, id));
-        const held = item === undefined ? null : (parseItem(item, scope)?.held ?? null);
-        const etag = item?.['_etag'];
+        const stored = parseStored(item, scope);
         return [
           id,
           {
-            content: held?.data ?? null,
-            etag: typeof etag === 'string' ? etag : null,
-            stamp: held?.stamp ?? 0,
+            content: stored?.data ?? null,
+            etag: etagOf(item),
+            stamp: stored === null ? 0 : toHeld(stored).stamp,
           },
         ];
       }),
@@ -216,7 +214,7 @@ export class CosmosDbStore<T extends object> implements DocumentStore<T> {
         writer: { userId, deviceId, seq: null },
         data,
       };
-      const resourceBody = toItem(address, held, retention);
+      const resourceBody = { ...toStored(address, held, retention) };
       return etag === null
         ? [{ operationType: 'Create', resourceBody }]
         : [
@@ -228,8 +226,12 @@ export class CosmosDbStore<T extends object> implements DocumentStore<T> {
             },
           ];
     });
-    if (operations.length > 0 && (await this.#partition.batch(operations, newMeter(), NEVER)) === null) {
-      return false;
+    if (operations.length > 0) {
+      const written = await this.#partition.batch(operations, newMeter(), NEVER);
+      if (written === 'refused') return false;
+      if (written === 'too-large') {
+        throw new TidemarkError('document_too_large', 'Cosmos DB does not take so much in one transaction.');
+      }
     }
     for (const run of [...this.#watchers]) run();
     return true;

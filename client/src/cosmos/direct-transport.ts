@@ -1,6 +1,6 @@
 import { decide, type DocumentState, type Held } from '../../../shared/conflict/decide.ts';
-import { isJsonObject } from '../../../shared/conflict/json.ts';
 import { formatVersion, parseBase } from '../../../shared/conflict/version.ts';
+import { formatDateTime, parseDateTime } from '../../../shared/protocol/date-time.ts';
 import { isDocumentId, itemId } from '../../../shared/protocol/ids.ts';
 import type { ScopeToken } from '../../../shared/protocol/token.ts';
 import type {
@@ -12,24 +12,31 @@ import type {
   SyncRequest,
   SyncResponse,
 } from '../../../shared/protocol/sync.ts';
-import type { Address } from '../core/row-store.ts';
+import { conflictRecord } from '../../../shared/stored/conflict-record.ts';
+import {
+  parseStored,
+  SYSTEM_PREFIX,
+  etagOf,
+  toHeld,
+  toRemote,
+  toState,
+  toStored,
+  type Address,
+} from '../../../shared/stored/document.ts';
+import {
+  appendOutcomes,
+  ledgerId,
+  newLedger,
+  outcomeAt,
+  parseLedger,
+  samePosition,
+  type Ledger,
+} from '../../../shared/stored/ledger.ts';
 import { TidemarkError } from '../errors.ts';
 import { thisRuntime, type Runtime } from '../runtime.ts';
 import type { Transport } from '../sync/transport.ts';
 import type { TokenProvider } from '../tokens/token-provider.ts';
 import { CosmosPartition, type Meter, type Operation } from './container.ts';
-import {
-  conflictItem,
-  ledgerId,
-  letterOf,
-  outcomeOf,
-  parseItem,
-  parseLedger,
-  SYSTEM_PREFIX,
-  toItem,
-  toRemote,
-  type Ledger,
-} from './envelope.ts';
 
 export interface DirectTransportOptions {
   /** Gives resource tokens of the user's own scope: a `CachedTokenProvider` around an `HttpTokenProvider`. */
@@ -49,7 +56,6 @@ const MAX_CHANGES = 49;
 const MAX_BYTES = 1_500_000;
 const MAX_DOCUMENT_BYTES = 921_600;
 const MAX_ATTEMPTS = 8;
-const MAX_OUTCOMES = 10_000;
 
 /**
  * Straight to Cosmos DB with a resource token, past the gateway: for the user's own scope, where the service gives tokens
@@ -107,6 +113,8 @@ class DirectExchange {
   readonly #results: ChangeResult[] = [];
   /** ETags of what this request wrote: the delta leaves them out. */
   readonly #written = new Set<string>();
+  /** Indexes of changes that do not fit into a batch, what they log included. */
+  readonly #unfit = new Set<number>();
 
   constructor(partition: CosmosPartition, token: ScopeToken, request: SyncRequest, context: ExchangeContext) {
     this.#partition = partition;
@@ -134,14 +142,14 @@ class DirectExchange {
     const delta = await this.#pull();
     const now = this.#context.runtime.now();
     return {
-      serverTime: new Date(now).toISOString(),
+      serverTime: formatDateTime(now),
       results: this.#results,
       delta: { documents: delta.documents, hasMore: delta.hasMore },
       checkpoints: { [scope]: delta.checkpoint },
       streams: own.length > 0 || streams[scope] !== undefined ? { [scope]: position } : {},
       scopes: [scope],
       resync: delta.resync ? [scope] : [],
-      nextSyncRecommended: new Date(now + (delta.hasMore ? 0 : interval)).toISOString(),
+      nextSyncRecommended: formatDateTime(now + (delta.hasMore ? 0 : interval)),
       stats: {
         changes: changes.length,
         documents: delta.documents.length,
@@ -156,10 +164,13 @@ class DirectExchange {
   /** Takes the changes in, some at a time, each time together with the ledger. @returns where the ledger stands */
   async #push(entries: readonly Entry[], claim: StreamPosition | null): Promise<StreamPosition | null> {
     const { meter, signal } = this.#context;
-    const ledgerKey = await ledgerId(this.#token.userId, this.#request.deviceId);
+    const userId = new TextEncoder().encode(this.#token.userId);
+    const userHash = await crypto.subtle.digest('SHA-256', userId);
+    const ledgerKey = ledgerId(new Uint8Array(userHash), this.#request.deviceId);
     let position = claim;
+    let most = MAX_CHANGES;
     for (let from = 0; from < entries.length;) {
-      const some = take(entries, from);
+      let some = take(entries, from, most);
       let done = 0;
       for (let attempt = 0; done === 0; attempt += 1) {
         if (attempt === MAX_ATTEMPTS) {
@@ -176,12 +187,19 @@ class DirectExchange {
           done = some.length;
         } else if (last >= 0) {
           this.#repeats(some.slice(0, last + 1), found, ledger, last + 1);
-          position = ledger === null ? null : { seq: ledger.seq, changeId: ledger.changeId };
+          position = standing(ledger);
           done = last + 1;
-        } else if (await this.#write(some, found, ledgerKey, ledger)) {
-          const { change } = some.at(-1) ?? {};
-          position = { seq: change?.seq ?? 0, changeId: change?.changeId ?? '' };
-          done = some.length;
+        } else {
+          const written = await this.#write(some, found, ledgerKey, ledger);
+          if (written === 'too-large') {
+            // Sizes are estimated, and what a conflict logs is known late. A change that does not fit alone never will.
+            if (some.length === 1) this.#unfit.add(entries[from]?.index ?? -1);
+            most = Math.ceil(some.length / 2);
+            some = take(entries, from, most);
+          } else if (written) {
+            position = positionOf(some);
+            done = some.length;
+          }
         }
       }
       from += done;
@@ -189,58 +207,65 @@ class DirectExchange {
     return position;
   }
 
-  /** @returns whether the conditions held; otherwise nothing was written */
+  /** @returns whether the conditions held; otherwise, and where it is too much, nothing was written */
   async #write(
     entries: readonly Entry[],
     found: ReadonlyMap<string, unknown>,
     ledgerKey: string,
     ledger: Ledger | null,
-  ): Promise<boolean> {
+  ): Promise<boolean | 'too-large'> {
     const { retention, runtime, meter, signal } = this.#context;
     const { userId, scope } = this.#token;
     const { deviceId } = this.#request;
     const operations: Operation[] = [];
     const planned: { entry: Entry; result: ChangeResult; held: Held | null; operation: number | null }[] = [];
-    let letters = '';
+    const outcomes: Outcome[] = [];
     for (const entry of entries) {
       const { change, address, id } = entry;
-      const refused = invalid(change);
+      const refused = this.#unfit.has(entry.index) ? tooLarge(change) : invalid(change);
       if (refused !== null) {
         planned.push({ entry, result: refused, held: null, operation: null });
-        letters += letterOf('rejected');
+        outcomes.push('rejected');
         continue;
       }
       const item = found.get(id);
-      const stored = isJsonObject(item) ? parseItem(item, scope) : null;
-      const state: DocumentState = stored?.held ?? { kind: 'absent' };
+      const state = toState(item, scope, runtime.now());
       const { outcome, write, conflict } = decide(state, {
         type: change.type,
         base: parseBase(change.baseVersion),
         baseContent: change.base ?? null,
-        time: Date.parse(change.lastModified),
+        time: parseDateTime(change.lastModified) ?? 0,
         writer: { userId, deviceId, seq: change.seq ?? null },
         data: change.type === 'delete' ? null : change.data,
       });
-      letters += letterOf(outcome);
+      outcomes.push(outcome);
       let operation: number | null = null;
       if (write !== null) {
         operation = operations.length;
-        const resourceBody = toItem(address, write, retention);
-        const etag = isJsonObject(item) ? item['_etag'] : undefined;
+        const resourceBody = { ...toStored(address, write, retention) };
+        const etag = etagOf(item);
         operations.push(
-          typeof etag === 'string'
+          etag !== null
             ? { operationType: 'Replace', id, ifMatch: etag, resourceBody }
             : { operationType: 'Create', resourceBody },
         );
       }
       if (conflict !== null) {
-        const context = { userId, deviceId, now: runtime.now(), retention };
-        operations.push({
-          operationType: 'Upsert',
-          resourceBody: conflictItem(change, address, outcome, conflict, context),
+        const resourceBody = conflictRecord({
+          address,
+          recordId: change.changeId ?? '',
+          strategy: 'last_write_wins',
+          outcome,
+          conflict,
+          base: change.base,
+          userId,
+          deviceId,
+          now: runtime.now(),
+          retention,
         });
+        operations.push({ operationType: 'Upsert', resourceBody });
       }
-      const held = write ?? stored?.held ?? null;
+      const held = write ?? known(state);
       planned.push({
         entry,
         result: { changeId: change.changeId ?? null, status: outcome },
@@ -248,22 +273,17 @@ class DirectExchange {
         operation,
       });
     }
-    const { change: last } = entries.at(-1) ?? {};
-    const body = {
-      id: ledgerKey,
-      scope,
-      seq: last?.seq ?? 0,
-      changeId: last?.changeId ?? '',
-      outcomes: `${ledger?.outcomes ?? ''}${letters}`.slice(-MAX_OUTCOMES),
-      ttl: -1,
-    };
+    const letters = appendOutcomes(ledger?.outcomes ?? '', outcomes);
+    const resourceBody = { ...newLedger(ledgerKey, scope, positionOf(entries), letters) };
+    const ledgerEtag = etagOf(found.get(ledgerKey));
     operations.push(
-      ledger === null
-        ? { operationType: 'Create', resourceBody: body }
-        : { operationType: 'Replace', id: ledgerKey, ifMatch: ledger.etag, resourceBody: body },
+      ledgerEtag === null
+        ? { operationType: 'Create', resourceBody }
+        : { operationType: 'Replace', id: ledgerKey, ifMatch: ledgerEtag, resourceBody },
     );
     const etags = await this.#partition.batch(operations, meter, signal);
-    if (etags === null) return false;
+    if (etags === 'too-large') return etags;
+    if (etags === 'refused') return false;
     for (const { entry, result, held, operation } of planned) {
       const etag = operation === null ? (held?.etag ?? null) : (etags[operation] ?? null);
       if (operation !== null && etag !== null) this.#written.add(etag);
@@ -284,7 +304,7 @@ class DirectExchange {
   ): void {
     for (const [index, entry] of entries.entries()) {
       const { change, id } = entry;
-      const outcome: Outcome = outcomeOf(ledger?.outcomes.at(index - behind)) ?? 'skipped';
+      const outcome = (ledger && outcomeAt(ledger, behind - 1 - index)) ?? 'skipped';
       const { changeId = null } = change;
       if (outcome === 'rejected') {
         this.#results[entry.index] =
@@ -292,8 +312,7 @@ class DirectExchange {
           refusal(change, 'rejected_earlier', 'The change was rejected when it was first sent.');
         continue;
       }
-      const item = found.get(id);
-      const held = isJsonObject(item) ? (parseItem(item, this.#token.scope)?.held ?? null) : null;
+      const held = known(toState(found.get(id), this.#token.scope, this.#context.runtime.now()));
       const mine =
         held?.writer?.deviceId === this.#request.deviceId &&
         held.writer.userId === this.#token.userId &&
@@ -310,7 +329,7 @@ class DirectExchange {
         status: 'failed',
       };
     }
-    return ledger === null ? null : { seq: ledger.seq, changeId: ledger.changeId };
+    return standing(ledger);
   }
 
   async #pull(): Promise<{
@@ -343,9 +362,9 @@ class DirectExchange {
       ({ continuation, drained } = page);
       for (const item of page.items) {
         if (String(item['id']).startsWith(SYSTEM_PREFIX)) continue;
-        const parsed = parseItem(item, scope);
-        if (parsed === null || !collections.includes(parsed.address.collection)) continue;
-        if (!this.#written.has(parsed.held.etag)) documents.push(toRemote(parsed.address, parsed.held));
+        const stored = parseStored(item, scope);
+        if (stored === null || !collections.includes(stored.collection)) continue;
+        if (!this.#written.has(stored._etag)) documents.push(toRemote(stored, toHeld(stored)));
       }
     }
     const checkpoint = JSON.stringify([continuation, drained ? now : seen, [...collections].sort()]);
@@ -354,11 +373,11 @@ class DirectExchange {
 }
 
 /** As many entries as fit into a batch; no document twice, so that each change meets what is stored. */
-function take(entries: readonly Entry[], from: number): Entry[] {
+function take(entries: readonly Entry[], from: number, most: number): Entry[] {
   const some: Entry[] = [];
   const ids = new Set<string>();
   let bytes = 0;
-  for (const entry of entries.slice(from, from + MAX_CHANGES)) {
+  for (const entry of entries.slice(from, from + most)) {
     bytes += JSON.stringify(entry.change).length;
     if (some.length > 0 && (bytes > MAX_BYTES || ids.has(entry.id))) break;
     ids.add(entry.id);
@@ -367,10 +386,16 @@ function take(entries: readonly Entry[], from: number): Entry[] {
   return some;
 }
 
-const samePosition = (
-  a: { readonly seq: number; readonly changeId: string } | null,
-  b: { readonly seq?: number; readonly changeId?: string } | null,
-): boolean => (a === null || b === null ? a === b : a.seq === b.seq && a.changeId === b.changeId);
+/** Where the ledger stands once these are taken in. */
+function positionOf(entries: readonly Entry[]): StreamPosition {
+  const { seq = 0, changeId = '' } = entries.at(-1)?.change ?? {};
+  return { seq, changeId };
+}
+
+const known = (state: DocumentState): Held | null => (state.kind === 'absent' ? null : state);
+
+const standing = (ledger: Ledger | null): StreamPosition | null =>
+  ledger === null ? null : { seq: ledger.seq, changeId: ledger.changeId };
 
 /** What is stored now, beside the result; the document where it is not what was sent. */
 function describe(
@@ -398,7 +423,7 @@ function describe(
 function invalid(change: Change): ChangeResult | null {
   if (!isDocumentId(change.documentId))
     return refusal(change, 'invalid_id', 'The document id cannot be stored.');
-  if (Number.isNaN(Date.parse(change.lastModified)))
+  if (parseDateTime(change.lastModified) === null)
     return refusal(change, 'invalid_date', 'The time is none.');
   const size = change.type === 'delete' ? 0 : new TextEncoder().encode(JSON.stringify(change.data)).length;
   return size > MAX_DOCUMENT_BYTES
@@ -409,6 +434,9 @@ function invalid(change: Change): ChangeResult | null {
       )
     : null;
 }
+
+const tooLarge = (change: Change): ChangeResult =>
+  refusal(change, 'document_too_large', 'The change does not fit into a batch with what it has to log.');
 
 const refusal = (change: Change, code: string, message: string): ChangeResult => ({
   changeId: change.changeId ?? null,

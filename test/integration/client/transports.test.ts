@@ -105,6 +105,17 @@ it('a device goes over from one way to the other with an answer lost in between'
   expect(await conflictsOf(user)).toEqual([]);
 });
 
+it.each(['thin', 'direct'])('on %s, an item that is no document gives way to an edit', async (transport) => {
+  const user = newUser();
+  await gateway.container.items.create({ id: 'items:1', scope: `user:${user}`, note: 'by hand' });
+  const { items, sync } = open(transport, user);
+  await items.upsert({ id: '1', title: 'a' });
+  await sync();
+  expect(await gateway.items(`user:${user}`)).toContainEqual(
+    expect.objectContaining({ id: 'items:1', data: { id: '1', title: 'a' }, deleted: false }),
+  );
+});
+
 it('a token that only reads writes nothing, and says so', async () => {
   const { client, items } = open('direct', newUser(), {
     mint: (user) => mint(user, PermissionMode.Read),

@@ -2,10 +2,7 @@ import { gunzipSync } from 'node:zlib';
 import { CachedTokenProvider, HttpTokenProvider, TidemarkError } from '../../../client/src/index.ts';
 import { callService, readRetryAfter } from '../../../client/src/net/http.ts';
 import { CircuitBreaker, RETRY, withRetry } from '../../../client/src/net/retry.ts';
-import { encodeScopeName } from '../../../client/src/core/own-scope.ts';
 import { thisRuntime, type Runtime } from '../../../client/src/runtime.ts';
-import { encodeName } from '../../../shared/auth/identity.ts';
-import fc from 'fast-check';
 
 const NOW = Date.parse('2026-11-22T10:00:00.000Z');
 const never = new AbortController().signal;
@@ -237,14 +234,4 @@ it('a resource token is asked for with the JWT, for the scope that is wanted', a
   expect((await provider.getToken()).token).toBe('r');
   expect(sent[0]!.url).toBe('http://service.test/api/GetCosmosToken?scopes=facility%3A12');
   expect(sent[0]!.headers.get('authorization')).toBe('Bearer jwt');
-});
-
-it('the own scope is spelled as the service spells it', () => {
-  fc.assert(
-    fc.property(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 30 }), (name) => {
-      const spelled = encodeName(name);
-      fc.pre(spelled !== null);
-      expect(encodeScopeName(name)).toBe(spelled);
-    }),
-  );
 });

@@ -1,4 +1,5 @@
-import { correctTime, formatDateTime, parseDateTime } from '../../../shared/sync/clock.ts';
+import { formatDateTime, parseDateTime } from '../../../shared/protocol/index.ts';
+import { correctTime } from '../../../shared/sync/clock.ts';
 
 describe('A date', () => {
   it.each([

@@ -1,7 +1,6 @@
-import type { JsonObject } from '../conflict/index.ts';
-import { formatDateTime } from './clock.ts';
-import { SYSTEM_PREFIX, type Address } from './stored.ts';
-import type { Item } from './store.ts';
+import type { JsonObject } from '../conflict/json.ts';
+import { formatDateTime } from '../protocol/date-time.ts';
+import { SYSTEM_PREFIX, type Address, type Item } from './document.ts';
 
 /** Ids of deletion records start so. */
 export const DELETION_PREFIX = `${SYSTEM_PREFIX}deletion:`;

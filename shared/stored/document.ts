@@ -1,7 +1,11 @@
-import type { Held, JsonObject } from '../conflict/index.ts';
-import { formatVersion, isJsonObject } from '../conflict/index.ts';
-import { isDocumentId, itemId, type RemoteDocument } from '../protocol/index.ts';
-import { formatDateTime, parseDateTime } from './clock.ts';
+import type { DocumentState, Held } from '../conflict/decide.ts';
+import { isJsonObject, type JsonObject } from '../conflict/json.ts';
+import { formatVersion } from '../conflict/version.ts';
+import { formatDateTime, parseDateTime } from '../protocol/date-time.ts';
+import { isDocumentId, itemId } from '../protocol/ids.ts';
+import type { RemoteDocument } from '../protocol/sync.ts';
+
+/** How items look in the container `documents`, whoever writes them: the gateway, or a device with a resource token. */
 
 /** A document as Cosmos DB holds it. `data` is null in a tombstone. */
 export interface StoredDocument {
@@ -18,6 +22,12 @@ export interface StoredDocument {
   /** Seconds, or -1. Always written together with `deleted`: an undelete that left one behind would expire. */
   readonly ttl: number;
   readonly data: JsonObject | null;
+}
+
+/** An item to be written, with the id that addresses it in its scope. */
+export interface Item {
+  readonly id: string;
+  readonly scope: string;
 }
 
 /** What the store adds to every item. */
@@ -85,6 +95,32 @@ export const toHeld = (document: Stored<StoredDocument>): Held => ({
   writer: { userId: document.userId, deviceId: document.deviceId, seq: document.seq },
   data: document.data,
 });
+
+/** How far the clocks of writers may lie apart: a stamp that far ahead is still one of theirs. */
+const CLOCK_DRIFT_MS = 86_400_000;
+
+/**
+ * What a change meets. What is not a document of ours can be replaced, and wins against nothing. A stamp far ahead of
+ * the clock was written past the gateway, and counts as now: nobody writes in the future.
+ *
+ * @param item undefined: nothing is stored
+ * @param now milliseconds since the epoch
+ */
+export function toState(item: unknown, scope: string, now: number): DocumentState {
+  if (item === undefined) return { kind: 'absent' };
+  const document = parseStored(item, scope);
+  if (document !== null) {
+    const held = toHeld(document);
+    return held.stamp > now + CLOCK_DRIFT_MS ? { ...held, stamp: now } : held;
+  }
+  return { kind: 'live', etag: etagOf(item), stamp: 0, writer: null, data: {} };
+}
+
+/** Null where there is no item. */
+export function etagOf(item: unknown): string | null {
+  const etag = isJsonObject(item) ? item['_etag'] : undefined;
+  return typeof etag === 'string' ? etag : null;
+}
 
 /** A document as clients see it; `held` null: there is none. */
 export function toRemote(address: Address, held: Held | null): RemoteDocument {

@@ -1,8 +1,8 @@
-import type { Conflict, ConflictSide, JsonObject } from '../conflict/index.ts';
-import type { Outcome } from '../protocol/index.ts';
-import { formatDateTime } from './clock.ts';
-import { SYSTEM_PREFIX, type Address } from './stored.ts';
-import type { Item } from './store.ts';
+import type { Conflict, ConflictSide } from '../conflict/decide.ts';
+import type { JsonObject } from '../conflict/json.ts';
+import { formatDateTime } from '../protocol/date-time.ts';
+import type { Outcome } from '../protocol/sync.ts';
+import { SYSTEM_PREFIX, type Address, type Item } from './document.ts';
 
 /** Ids of conflict records start so. */
 export const CONFLICT_PREFIX = `${SYSTEM_PREFIX}conflict:`;
@@ -42,7 +42,7 @@ export function conflictRecord(conflict: {
     strategy,
     outcome,
     lost: toSide(lost, lost.data),
-    kept: toSide(kept, bothLost ? kept.data : ifSmall(kept.data)),
+    kept: kept && toSide(kept, bothLost ? kept.data : ifSmall(kept.data)),
     bothLost,
     ...(base !== undefined && isSmall(base) ? { base } : {}),
     userId,
@@ -64,7 +64,8 @@ const toSide = ({ side, type, stamp, writer }: ConflictSide, data: JsonObject | 
   seq: writer?.seq ?? null,
 });
 
-const isSmall = (content: JsonObject): boolean => fits(Buffer.byteLength(JSON.stringify(content)));
+const isSmall = (content: JsonObject): boolean =>
+  fits(new TextEncoder().encode(JSON.stringify(content)).length);
 
 const ifSmall = (content: JsonObject | null): JsonObject | null =>
   content !== null && isSmall(content) ? content : null;

@@ -1,8 +1,7 @@
-import { isJsonObject, type JsonObject } from '../conflict/index.ts';
-import type { ConflictEntry } from '../protocol/index.ts';
-import { formatDateTime } from './clock.ts';
-import { SYSTEM_PREFIX } from './stored.ts';
-import type { Item } from './store.ts';
+import { isJsonObject, type JsonObject } from '../conflict/json.ts';
+import { formatDateTime } from '../protocol/date-time.ts';
+import type { ConflictEntry } from '../protocol/record-log.ts';
+import { SYSTEM_PREFIX, type Item } from './document.ts';
 
 export const restoredId = (conflictId: string): string => `${SYSTEM_PREFIX}restored:${conflictId}`;
 
