@@ -3,6 +3,7 @@ import { isJsonObject, type JsonObject } from '../../shared/conflict/index.ts';
 import type { RemoteDocument, SyncResponse } from '../../shared/protocol/index.ts';
 import type { BatchResult, DocumentStore, FeedPage, ScopeStore, Write } from '../../shared/sync/store.ts';
 import type { Item } from '../../shared/stored/document.ts';
+import { mapScopes } from '../support/store.ts';
 import { CORE, createCoreClient, type Core, type CreateClient } from './client.ts';
 import type { MemoryGround } from './grounds.ts';
 import type { StoredItem } from './memory-store.ts';
@@ -271,25 +272,6 @@ async function split(
     for (const [index, write] of part.entries()) etags.set(write, result.etags[index]!);
   }
   return { kind: 'written', etags: writes.map((write) => etags.get(write) ?? '') };
-}
-
-function mapScopes(
-  store: DocumentStore,
-  map: (scope: ScopeStore, name: string) => Pick<ScopeStore, 'batch' | 'changes'>,
-): DocumentStore {
-  return {
-    incarnation: () => store.incarnation(),
-    open: (name, ...given) => {
-      const scope = store.open(name, ...given);
-      return {
-        get session() {
-          return scope.session;
-        },
-        read: (ids) => scope.read(ids),
-        ...map(scope, name),
-      };
-    },
-  };
 }
 
 const idOf = (write: Write): string => (write.kind === 'move-ledger' ? write.id : write.item.id);

@@ -1,33 +1,8 @@
 import { Unavailable } from '../../shared/errors.ts';
-import type { BatchResult, DocumentStore, ScopeStore, Write } from '../../shared/sync/store.ts';
+import type { DocumentStore, Write } from '../../shared/sync/store.ts';
+import { aroundCalls, Crash, mapScopes } from '../support/store.ts';
 import type { Fault } from './history.ts';
 import type { Turns } from './turns.ts';
-
-/** The gateway's process died: nobody gets an answer. */
-export class Crash extends Error {}
-
-/** Puts something around every call to a store. */
-export function aroundCalls(
-  store: DocumentStore,
-  around: <T>(work: () => Promise<T>) => Promise<T>,
-  batch: (scope: ScopeStore, writes: readonly Write[]) => Promise<BatchResult> = (scope, writes) =>
-    scope.batch(writes),
-): DocumentStore {
-  return {
-    incarnation: () => store.incarnation(),
-    open: (...given) => {
-      const scope = store.open(...given);
-      return {
-        get session() {
-          return scope.session;
-        },
-        batch: (writes) => around(() => batch(scope, writes)),
-        read: (ids) => around(() => scope.read(ids)),
-        changes: (...asked) => around(() => scope.changes(...asked)),
-      };
-    },
-  };
-}
 
 /** Calls wait for their turn. */
 export const inTurn = (store: DocumentStore, turns: Turns): DocumentStore =>
@@ -73,9 +48,10 @@ export function withFault(store: DocumentStore, fault: Fault, slow: () => void):
     lost += 1;
     return true;
   };
-  return aroundCalls(store, strike, (scope, writes) =>
-    contended() ? Promise.resolve({ kind: 'refused', culprit: 0 }) : scope.batch(writes),
-  );
+  const contested = mapScopes(store, (scope) => ({
+    batch: (writes) => (contended() ? Promise.resolve({ kind: 'refused', culprit: 0 }) : scope.batch(writes)),
+  }));
+  return aroundCalls(contested, strike);
 }
 
 /** Which scopes are opened, and what is written to them. */
@@ -84,23 +60,18 @@ export function watched(
   onOpen: (scope: string) => void,
   onWritten: (scope: string, writes: readonly Write[], etags: readonly string[]) => void,
 ): DocumentStore {
+  const seen = mapScopes(store, (scope, name) => ({
+    batch: async (writes) => {
+      const result = await scope.batch(writes);
+      if (result.kind === 'written') onWritten(name, writes, result.etags);
+      return result;
+    },
+  }));
   return {
-    incarnation: () => store.incarnation(),
+    ...seen,
     open: (name, ...given) => {
       onOpen(name);
-      const scope: ScopeStore = store.open(name, ...given);
-      return {
-        get session() {
-          return scope.session;
-        },
-        read: (ids) => scope.read(ids),
-        changes: (...asked) => scope.changes(...asked),
-        batch: async (writes) => {
-          const result = await scope.batch(writes);
-          if (result.kind === 'written') onWritten(name, writes, result.etags);
-          return result;
-        },
-      };
+      return seen.open(name, ...given);
     },
   };
 }

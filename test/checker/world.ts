@@ -29,7 +29,8 @@ import {
   type Message,
 } from './model.ts';
 import { createRandom } from './random.ts';
-import { Crash, inTurn, watched, withFault } from './store-layers.ts';
+import { Crash } from '../support/store.ts';
+import { inTurn, watched, withFault } from './store-layers.ts';
 import { createTurns, type Turns } from './turns.ts';
 
 /** Where a history is played: a store, a clock, gateways. */

@@ -1,5 +1,5 @@
-import type { DocumentStore, ScopeStore } from '../../shared/sync/store.ts';
 import { change, freezeTime, request, startGateway, advanceTime, type Gateway } from '../support/gateway.ts';
+import { Crash, dying, mapScopes } from '../support/store.ts';
 
 /**
  * The gateway dies between any two requests to Cosmos DB, before one is sent or after it was done; the client, which
@@ -17,36 +17,6 @@ afterAll(async () => {
   await gateway.dispose();
   jest.useRealTimers();
 });
-
-class Crash extends Error {}
-
-/** A store that dies at its n-th call, and counts the calls. */
-function dying(store: DocumentStore, at: number, moment: 'before' | 'after') {
-  let calls = 0;
-  const call = async <T>(work: () => Promise<T>): Promise<T> => {
-    calls += 1;
-    const dies = calls === at;
-    if (dies && moment === 'before') throw new Crash();
-    const result = await work();
-    if (dies) throw new Crash();
-    return result;
-  };
-  const wrapped: DocumentStore = {
-    incarnation: () => store.incarnation(),
-    open: (...given) => {
-      const scope: ScopeStore = store.open(...given);
-      return {
-        get session() {
-          return scope.session;
-        },
-        batch: (writes) => call(() => scope.batch(writes)),
-        read: (ids) => call(() => scope.read(ids)),
-        changes: (...asked) => call(() => scope.changes(...asked)),
-      };
-    },
-  };
-  return { store: wrapped, calls: () => calls };
-}
 
 /** A state with conflicts waiting in it, and the request of a phone that meets all of them. */
 async function prepare(user: string): Promise<object> {
@@ -157,24 +127,13 @@ it('a push that is stopped by the deadline goes on with the repeat', async () =>
   const changes = Array.from({ length: 300 }, (_, index) => change(`x${index}`, index + 1));
   const body = { ...request('phone', changes), streams: {} };
   const slow = dying(gateway.store, Infinity, 'before');
-  const late: DocumentStore = {
-    ...slow.store,
-    open: (...given) => {
-      const scope = slow.store.open(...given);
-      return {
-        get session() {
-          return scope.session;
-        },
-        read: (ids) => scope.read(ids),
-        changes: (...asked) => scope.changes(...asked),
-        batch: async (writes) => {
-          const result = await scope.batch(writes);
-          advanceTime(40_000);
-          return result;
-        },
-      };
+  const late = mapScopes(slow.store, (scope) => ({
+    batch: async (writes) => {
+      const result = await scope.batch(writes);
+      advanceTime(40_000);
+      return result;
     },
-  };
+  }));
   const tries: number[] = [];
   for (let done = false; !done;) {
     tries.push((await gateway.items('user:slow')).length);

@@ -5,6 +5,7 @@ import { provision } from '../../local/provision.ts';
 import type { DocumentStore } from '../../shared/sync/store.ts';
 import { spawnEmulator, type EmulatorProcess } from '../support/emulator-process.ts';
 import { change, openGateway, request } from '../support/gateway.ts';
+import { mapScopes } from '../support/store.ts';
 
 /**
  * The emulator is killed while a push is being written, and started again on the same file. What was acknowledged is
@@ -34,30 +35,19 @@ function watched(
   then: () => Promise<void>,
 ) {
   let batches = 0;
-  const wrapped: DocumentStore = {
-    ...store,
-    open: (...given) => {
-      const scope = store.open(...given);
-      return {
-        get session() {
-          return scope.session;
-        },
-        read: (ids) => scope.read(ids),
-        changes: (...asked) => scope.changes(...asked),
-        batch: async (writes) => {
-          batches += 1;
-          const answer = scope.batch(writes);
-          if (batches !== at) return answer;
-          if (moment === 'answered') await answer;
-          const settled = answer.catch((error: unknown) => error as Error);
-          await then();
-          const result = await settled;
-          if (result instanceof Error) throw result;
-          return result;
-        },
-      };
+  const wrapped = mapScopes(store, (scope) => ({
+    batch: async (writes) => {
+      batches += 1;
+      const answer = scope.batch(writes);
+      if (batches !== at) return answer;
+      if (moment === 'answered') await answer;
+      const settled = answer.catch((error: unknown) => error as Error);
+      await then();
+      const result = await settled;
+      if (result instanceof Error) throw result;
+      return result;
     },
-  };
+  }));
   return wrapped;
 }
 

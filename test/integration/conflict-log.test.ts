@@ -21,6 +21,7 @@ import {
   startGateway,
   type Gateway,
 } from '../support/gateway.ts';
+import { Crash, dying } from '../support/store.ts';
 
 /** What lost a conflict can be looked up, and put back. */
 
@@ -490,39 +491,14 @@ describe('A restore', () => {
   });
 });
 
-class Crash extends Error {}
-
 it('a crash between any two requests of a restore: the repeat ends where the undisturbed one would have', async () => {
-  const crashing = (at: number, moment: 'before' | 'after') => {
-    let calls = 0;
-    const call = async <T>(work: () => Promise<T>): Promise<T> => {
-      calls += 1;
-      if (calls === at && moment === 'before') throw new Crash();
-      const result = await work();
-      if (calls === at) throw new Crash();
-      return result;
-    };
-    const store: DocumentStore = {
-      incarnation: () => gateway.store.incarnation(),
-      open: (...given) => {
-        const scope = gateway.store.open(...given);
-        return {
-          get session() {
-            return scope.session;
-          },
-          batch: (writes) => call(() => scope.batch(writes)),
-          read: (asked) => call(() => scope.read(asked)),
-          changes: (...asked) => call(() => scope.changes(...asked)),
-        };
-      },
-    };
-    return store;
-  };
   for (let at = 1; at <= 3; at += 1) {
     for (const moment of ['before', 'after'] as const) {
       const name = `${moment}${at}`;
       await collide(name);
-      await expect(putBack(`${name}-t`, {}, { store: crashing(at, moment) })).rejects.toThrow(Crash);
+      await expect(
+        putBack(`${name}-t`, {}, { store: dying(gateway.store, at, moment).store }),
+      ).rejects.toThrow(Crash);
       advanceTime(1000);
       expect(await putBack(`${name}-t`)).toMatchObject({
         document: { data: { v: 'phone' } },
@@ -534,5 +510,7 @@ it('a crash between any two requests of a restore: the repeat ends where the und
   }
   // A fourth request there is none to crash at.
   await collide('last');
-  expect(await putBack('last-t', {}, { store: crashing(4, 'before') })).toMatchObject({ status: 'applied' });
+  expect(await putBack('last-t', {}, { store: dying(gateway.store, 4, 'before').store })).toMatchObject({
+    status: 'applied',
+  });
 });

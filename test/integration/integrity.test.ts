@@ -14,6 +14,7 @@ import {
 import { checksums, integrityDocuments } from '../../shared/sync/integrity.ts';
 import type { DocumentStore } from '../../shared/sync/store.ts';
 import { CONFIG, change, identityOf, request, startGateway, type Gateway } from '../support/gateway.ts';
+import { mapScopes } from '../support/store.ts';
 
 /** A client and the service find out whether they hold the same, and where they do not. */
 
@@ -182,28 +183,17 @@ it('is right while others write during the walk, and comes in parts for a large 
   device.rows.delete('d2499');
   // Between two pages of the walk somebody writes: a document that was counted, one that will be, and a new one.
   let page = 0;
-  const busy: DocumentStore = {
-    incarnation: () => gateway.store.incarnation(),
-    open: (...given) => {
-      const scope = gateway.store.open(...given);
-      return {
-        get session() {
-          return scope.session;
-        },
-        read: (ids) => scope.read(ids),
-        batch: (writes) => scope.batch(writes),
-        changes: async (...asked) => {
-          const result = await scope.changes(...asked);
-          page += 1;
-          if (page <= 3) {
-            await store([`d${page}`, `d${2400 + page}`], { data: { page } });
-            await store([`new-${page}`], { baseVersion: null });
-          }
-          return result;
-        },
-      };
+  const busy = mapScopes(gateway.store, (scope) => ({
+    changes: async (...asked) => {
+      const result = await scope.changes(...asked);
+      page += 1;
+      if (page <= 3) {
+        await store([`d${page}`, `d${2400 + page}`], { data: { page } });
+        await store([`new-${page}`], { baseVersion: null });
+      }
+      return result;
     },
-  };
+  }));
   const { differing, changed } = await device.compare(busy);
   expect(page).toBeGreaterThan(3);
   const written = [1, 2, 3].flatMap((n) => [`d${n}`, `d${2400 + n}`, `new-${n}`]);
@@ -217,20 +207,9 @@ it('an answer covers a bounded number of pages; their sums are added', async () 
   await store(numbers(3000), { baseVersion: null });
   await device.pull();
   // As if a page held the 99 documents of one batch: 20 of them make an answer.
-  const small: DocumentStore = {
-    incarnation: () => gateway.store.incarnation(),
-    open: (...given) => {
-      const scope = gateway.store.open(...given);
-      return {
-        get session() {
-          return scope.session;
-        },
-        read: (ids) => scope.read(ids),
-        batch: (writes) => scope.batch(writes),
-        changes: (continuation) => scope.changes(continuation, 5),
-      };
-    },
-  };
+  const small = mapScopes(gateway.store, (scope) => ({
+    changes: (continuation) => scope.changes(continuation, 5),
+  }));
   const { theirs, differing, answers } = await device.compare(small);
   expect(answers.length).toBe(2);
   expect(Math.max(...answers.map(({ stats }) => stats.requests))).toBeLessThanOrEqual(21);

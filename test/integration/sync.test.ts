@@ -2,7 +2,6 @@ import { provision } from '../../local/provision.ts';
 import { formatVersion, parseVersion } from '../../shared/conflict/index.ts';
 import { Unavailable } from '../../shared/errors.ts';
 import type { SyncResponse } from '../../shared/protocol/index.ts';
-import type { DocumentStore } from '../../shared/sync/store.ts';
 import {
   DAY,
   advanceTime,
@@ -13,6 +12,7 @@ import {
   startGateway,
   type Gateway,
 } from '../support/gateway.ts';
+import { mapScopes } from '../support/store.ts';
 
 const ALICE = 'user:alice';
 
@@ -593,22 +593,12 @@ async function drain(deviceId: string, first: SyncResponse) {
 }
 
 it('what Cosmos DB refuses for its content is rejected, and nothing behind it is held up', async () => {
-  const choosy: DocumentStore = {
-    ...gateway.store,
-    open: (...given) => {
-      const scope = gateway.store.open(...given);
-      return {
-        ...scope,
-        get session() {
-          return scope.session;
-        },
-        batch: (writes) => {
-          const culprit = writes.findIndex((write) => JSON.stringify(write).includes('unheard of'));
-          return culprit === -1 ? scope.batch(writes) : Promise.resolve({ kind: 'unstorable', culprit });
-        },
-      };
+  const choosy = mapScopes(gateway.store, (scope) => ({
+    batch: (writes) => {
+      const culprit = writes.findIndex((write) => JSON.stringify(write).includes('unheard of'));
+      return culprit === -1 ? scope.batch(writes) : Promise.resolve({ kind: 'unstorable', culprit });
     },
-  };
+  }));
   const changes = [
     change('1', 1),
     change('2', 2),
@@ -794,25 +784,14 @@ describe('A delta', () => {
     await gateway.sync('alice', request('phone', put(2, 1), { seq: 1, changeId: 'c1' }));
     await gateway.sync('alice', request('phone', put(3, 1), { seq: 2, changeId: 'c2' }));
     const end = Date.now() + 60_000;
-    const slow: DocumentStore = {
-      ...gateway.store,
-      open: (...given) => {
-        const scope = gateway.store.open(...given);
-        return {
-          get session() {
-            return scope.session;
-          },
-          batch: (writes) => scope.batch(writes),
-          read: (ids) => scope.read(ids),
-          changes: async (continuation) => {
-            const result = await scope.changes(continuation, 1);
-            advanceTime(25_000);
-            if (Date.now() > end) throw new Unavailable('The deadline passed.');
-            return result;
-          },
-        };
+    const slow = mapScopes(gateway.store, (scope) => ({
+      changes: async (continuation) => {
+        const result = await scope.changes(continuation, 1);
+        advanceTime(25_000);
+        if (Date.now() > end) throw new Unavailable('The deadline passed.');
+        return result;
       },
-    };
+    }));
     const answer = await gateway.sync('alice', request('tablet'), {}, slow);
     expect(answer.delta).toMatchObject({
       documents: [{ documentId: 'd1' }, { documentId: 'd2' }],

@@ -1,7 +1,7 @@
 import type { SyncRequest } from '../../shared/protocol/index.ts';
-import type { DocumentStore } from '../../shared/sync/store.ts';
 import { parseSyncConfig } from '../../shared/sync/sync-config.ts';
 import { change, request, startGateway, type Gateway } from '../support/gateway.ts';
+import { mapScopes } from '../support/store.ts';
 
 /** Changes of one transaction are taken in together, or none of them. */
 
@@ -194,35 +194,25 @@ it('a document that others keep changing fails all of it, and what follows for i
   const { user, scope, stored, ledger } = newUser();
   let writes = 0;
   /** Another device is always a little faster, with older edits. */
-  const contended: DocumentStore = {
-    ...gateway.store,
-    open: (...args) => {
-      const opened = gateway.store.open(...args);
-      return {
-        ...opened,
-        get session() {
-          return opened.session;
-        },
-        batch: async (batch) => {
-          if (batch.some((write) => 'item' in write && write.item.id === 'items:b')) {
-            writes += 1;
-            await gateway.container.items.upsert({
-              ...{
-                id: 'items:b',
-                scope,
-                collection: 'items',
-                documentId: 'b',
-                userId: user,
-                deviceId: 'other',
-              },
-              ...{ seq: writes, lastModified: OLD, deleted: false, ttl: -1, data: { writes } },
-            });
-          }
-          return opened.batch(batch);
-        },
-      };
+  const contended = mapScopes(gateway.store, (opened) => ({
+    batch: async (batch) => {
+      if (batch.some((write) => 'item' in write && write.item.id === 'items:b')) {
+        writes += 1;
+        await gateway.container.items.upsert({
+          ...{
+            id: 'items:b',
+            scope,
+            collection: 'items',
+            documentId: 'b',
+            userId: user,
+            deviceId: 'other',
+          },
+          ...{ seq: writes, lastModified: OLD, deleted: false, ttl: -1, data: { writes } },
+        });
+      }
+      return opened.batch(batch);
     },
-  };
+  }));
   const changes = [
     inGroup('t', 'a', 1),
     inGroup('t', 'b', 2),
