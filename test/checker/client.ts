@@ -12,29 +12,42 @@ import type { JsonObject } from '../../shared/conflict/index.ts';
 import type { Change, SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
 import { keyOf } from './model.ts';
 
+type Awaitable<T> = T | Promise<T>;
+
 /** What the checker asks of a client. */
 export interface Client {
-  readonly get: (address: Address) => JsonObject | null;
+  readonly get: (address: Address) => Awaitable<JsonObject | null>;
   /** By scope, collection and document id, joined with slashes. */
-  readonly documents: () => ReadonlyMap<string, JsonObject>;
-  readonly isPending: (address: Address) => boolean;
-  readonly pending: () => number;
-  readonly put: (address: Address, data: JsonObject) => void;
+  readonly documents: () => Awaitable<ReadonlyMap<string, JsonObject>>;
+  readonly isPending: (address: Address) => Awaitable<boolean>;
+  readonly pending: () => Awaitable<number>;
+  readonly put: (address: Address, data: JsonObject) => Awaitable<void>;
   /** Writes `data`, of which only what differs is the user's. */
-  readonly patch: (address: Address, data: JsonObject) => void;
-  readonly remove: (address: Address) => void;
-  readonly request: () => SyncRequest;
-  /** @returns whether there is more to fetch or to send at once */
-  readonly take: (sent: SyncRequest, response: SyncResponse) => boolean;
+  readonly patch: (address: Address, data: JsonObject) => Awaitable<void>;
+  readonly remove: (address: Address) => Awaitable<void>;
+  readonly request: () => Awaitable<SyncRequest>;
+  /**
+   * @param killAt the process dies at this statement, unless all was written before
+   * @returns whether there is more to fetch or to send at once; or that it died with nothing written
+   */
+  readonly take: (
+    sent: SyncRequest,
+    response: SyncResponse,
+    killAt: number | null,
+  ) => Awaitable<boolean | 'killed'>;
+  /** The request that the last `take` made at once; null: it waits to be asked. */
+  readonly made: () => SyncRequest | null;
   /** Chooses the collections; rows of others leave the device. */
-  readonly follow: (collections: readonly string[]) => void;
-  readonly rejected: () => readonly Change[];
-  readonly setAside: () => readonly SetAside[];
-  /** What is on disk at this moment: a crash leaves it, a backup copies it. */
-  readonly save: () => Saved;
+  readonly follow: (collections: readonly string[]) => Awaitable<void>;
+  readonly rejected: () => Awaitable<readonly { readonly changeId?: string }[]>;
+  readonly setAside: () => Awaitable<readonly SetAside[]>;
+  /** What is on disk at this moment, as a backup copies it. `CreateClient` makes a client of it. */
+  readonly save: () => Awaitable<unknown>;
+  /** The process dies, and another one opens what is on disk. */
+  readonly restart: (options: ClientOptions) => Awaitable<Client>;
 }
 
-export interface Saved {
+interface Saved {
   readonly store: MemoryRowStore;
   readonly rejected: readonly Change[];
   readonly setAside: readonly SetAside[];
@@ -53,7 +66,8 @@ export interface ClientOptions {
   readonly groups: () => boolean;
 }
 
-export type CreateClient = (options: ClientOptions, saved?: Saved) => Client;
+/** @param saved what `save` of such a client gave */
+export type CreateClient = (options: ClientOptions, saved?: unknown) => Client;
 
 /** The two transactions of the SDK's core. */
 export interface Core {
@@ -71,7 +85,8 @@ export const CORE: Core = { compose: composeRequest, take: takeAnswer };
 /** The core of the SDK on its store in memory. */
 export const createCoreClient =
   (core: Core = CORE): CreateClient =>
-  (options, saved) => {
+  (options, given) => {
+    const saved = given as Saved | undefined;
     const { userId, deviceId, now, createId, batchSize, limit, groups } = options;
     const store = saved?.store.copy() ?? new MemoryRowStore(deviceId);
     const rejected: Change[] = [...(saved?.rejected ?? [])];
@@ -106,6 +121,12 @@ export const createCoreClient =
     };
 
     if (saved !== undefined) forgetRequest();
+    const save = (): Saved => ({
+      store: store.copy(),
+      rejected: [...rejected],
+      setAside: [...setAside],
+      transactions: new Map(transactions),
+    });
     return {
       get: (address) => store.row(address).data,
       documents: () =>
@@ -133,7 +154,8 @@ export const createCoreClient =
         composed.set(request, { ...made, request });
         return request;
       },
-      take: (sent, response) => {
+      take: (sent, response, killAt) => {
+        if (killAt !== null) return 'killed';
         const taken = core.take(
           store,
           composed.get(sent) ?? { attempt: 0, request: sent },
@@ -161,11 +183,8 @@ export const createCoreClient =
       },
       rejected: () => rejected,
       setAside: () => setAside,
-      save: () => ({
-        store: store.copy(),
-        rejected: [...rejected],
-        setAside: [...setAside],
-        transactions: new Map(transactions),
-      }),
+      made: () => null,
+      save,
+      restart: (anew) => createCoreClient(core)(anew, save()),
     };
   };

@@ -62,7 +62,13 @@ const FAULTS = [
   'contended',
 ] as const;
 
-export type Fate = 'answered' | 'request lost' | 'answer lost' | 'sent twice' | Fault;
+/** The device dies while it takes the answer in, at its `at`-th statement. */
+export interface Killed {
+  readonly kind: 'killed';
+  readonly at: number;
+}
+
+export type Fate = 'answered' | 'request lost' | 'answer lost' | 'sent twice' | Fault | Killed;
 
 export interface DocumentChoice {
   readonly scope: number;
@@ -271,6 +277,7 @@ const createFate = (random: Random, faults: boolean): Fate =>
     [1, () => 'request lost'],
     [3, () => 'answer lost'],
     [2, () => 'sent twice'],
+    [1, () => ({ kind: 'killed', at: 1 + random.below(12) })],
     [
       faults ? 6 : 0,
       () => ({
@@ -350,6 +357,7 @@ function printStep(step: Step, setup: Setup): string {
 function printFate(fate: Fate): string {
   if (fate === 'answered') return '';
   if (typeof fate === 'string') return ` (${fate})`;
+  if (fate.kind === 'killed') return ` (the device dies taking the answer in, at statement ${fate.at})`;
   return ` (${fate.kind}, call ${fate.at} to the store)`;
 }
 

@@ -61,7 +61,8 @@ export const keyOf = ({ scope, collection, documentId }: Address): string =>
 /** Text that no gateway accepts: longer than a document may be. */
 export const POISON = '!'.repeat(2_000);
 
-const nameIn = (value: unknown): string[] => (typeof value === 'string' ? [value.replace(/!+$/, '')] : []);
+const nameIn = (value: unknown): string[] =>
+  typeof value === 'string' && /^e\d+!*$/.test(value) ? [value.replace(/!+$/, '')] : [];
 
 /** The names of the edits whose writing a content holds. */
 export const namesIn = (content: unknown): Set<string> =>

@@ -1,11 +1,11 @@
 import type { Address } from '../../client/src/index.ts';
 import { parseVersion, type JsonObject } from '../../shared/conflict/index.ts';
 import { RequestError, Unavailable } from '../../shared/errors.ts';
-import type { Change, ChangeResult, Outcome, SyncResponse } from '../../shared/protocol/index.ts';
+import type { Change, ChangeResult, Outcome, SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
 import type { DocumentStore, Write } from '../../shared/sync/store.ts';
 import type { SyncConfig } from '../../shared/sync/sync-config.ts';
 import type { SyncSettings } from '../../shared/sync/sync.ts';
-import type { Client, ClientOptions, CreateClient, Saved as SavedClient } from './client.ts';
+import type { Client, ClientOptions, CreateClient } from './client.ts';
 import {
   FIELDS,
   SHARED_SCOPES,
@@ -93,6 +93,8 @@ interface Device {
   scopes: readonly string[];
   drafts: Map<string, Draft>;
   inFlight: Map<string, string>;
+  /** What the device has made of its own accord, and nobody has carried yet. */
+  ready: Message | null;
   /** The request whose answer counts. */
   last: Message | null;
   backup: Saved | null;
@@ -100,7 +102,7 @@ interface Device {
 }
 
 interface Saved {
-  readonly state: SavedClient;
+  readonly state: unknown;
   readonly collections: readonly string[];
   readonly scopes: readonly string[];
   readonly drafts: ReadonlyMap<string, Draft>;
@@ -169,6 +171,7 @@ class World {
         scopes: this.#scopesOf(user),
         drafts: new Map(),
         inFlight: new Map(),
+        ready: null,
         last: null,
         backup: null,
         met: new Map(),
@@ -181,14 +184,12 @@ class World {
     switch (step.kind) {
       case 'write':
       case 'poison':
-      case 'remove': {
-        this.#edit(device!, step);
-        return;
-      }
+      case 'remove':
+        return this.#edit(device!, step);
       case 'sync':
         return this.#sync(device!, step.fate);
       case 'send':
-        this.#held.push(this.#send(device!));
+        this.#held.push(await this.#send(device!));
         return;
       case 'deliver': {
         const message = this.#takeHeld(step.message);
@@ -199,7 +200,7 @@ class World {
       case 'answer': {
         const answered = this.#messages.filter(({ answers }) => answers.length > 0);
         const message = answered.at(-1 - (step.message % Math.max(1, answered.length)));
-        if (message !== undefined) this.#answer(message, message.answers.at(-1)!);
+        if (message !== undefined) await this.#answer(message, message.answers.at(-1)!);
         return;
       }
       case 'replay': {
@@ -231,25 +232,17 @@ class World {
         grants[step.kind === 'grant' ? 'add' : 'delete'](this.#tagged(SHARED_SCOPES[step.scope]!));
         return;
       }
-      case 'follow': {
-        this.#follow(device!, step.all);
-        return;
-      }
-      case 'crash': {
-        this.#crash(device!);
-        return;
-      }
+      case 'follow':
+        return this.#follow(device!, step.all);
+      case 'crash':
+        return this.#crash(device!, await this.#visible(device!));
       case 'backup':
-        device!.backup = this.#save(device!);
+        device!.backup = await this.#save(device!);
         return;
-      case 'restore': {
-        this.#restore(device!);
-        return;
-      }
-      case 'clone': {
-        this.#clone(device!);
-        return;
-      }
+      case 'restore':
+        return this.#restore(device!);
+      case 'clone':
+        return this.#clone(device!);
       case 'wrong token':
         return this.#wrongToken(device!, this.#tagged(this.#history.setup.users[step.user]!.name));
     }
@@ -283,23 +276,24 @@ class World {
 
   // What users do
 
-  #edit(device: Device, step: EditStep): void {
+  async #edit(device: Device, step: EditStep): Promise<void> {
     const { client } = device;
     const named = this.#address(device, step.document);
     // Who has no such document deletes another: deletes are what much depends on.
-    const [other] = client.documents().keys();
-    const missing = step.kind === 'remove' && (named === null || client.get(named) === null);
+    const [other] = (await client.documents()).keys();
+    const missing = step.kind === 'remove' && (named === null || (await client.get(named)) === null);
     const address = missing && other !== undefined ? addressOf(other) : named;
     if (address === null) return;
     const key = keyOf(address);
     const name = `e${this.#edits.length + 1}`;
-    const shown = client.get(address);
+    const shown = await client.get(address);
     if (step.kind === 'remove' && shown === null) return;
     const content = ((): JsonObject | null => {
       if (step.kind === 'remove') return null;
-      if (step.kind === 'poison') return { ...shown, [FIELDS[2]]: name + POISON };
+      const id = address.documentId;
+      if (step.kind === 'poison') return { ...shown, id, [FIELDS[2]]: name + POISON };
       const field = FIELDS[step.field]!;
-      return step.alone ? { [field]: name } : { ...shown, [field]: name };
+      return step.alone ? { id, [field]: name } : { ...shown, id, [field]: name };
     })();
     const machine = this.#clocks[device.setup.machine]!;
     const edit: Edit = {
@@ -316,32 +310,32 @@ class World {
     const now: Draft = { edits: [edit], seen, sawNothing: shown === null, content };
     const earlier = device.drafts.get(key);
     device.drafts.set(key, earlier === undefined ? now : mergeDrafts(earlier, now));
-    if (content === null) client.remove(address);
-    else if (step.kind === 'write' && step.patch) client.patch(address, content);
-    else client.put(address, content);
-    this.#checkPending(device);
+    if (content === null) await client.remove(address);
+    else if (step.kind === 'write' && step.patch) await client.patch(address, content);
+    else await client.put(address, content);
+    await this.#checkPending(device);
   }
 
-  #follow(device: Device, all: boolean): void {
+  async #follow(device: Device, all: boolean): Promise<void> {
     const wanted = this.#collections(all);
     // A request holds all unanswered changes, so a collection is given up only when none of its own is left.
     const unanswered = [...device.inFlight.keys()].map((key) => addressOf(key).collection);
     if (unanswered.some((collection) => !wanted.includes(collection))) return;
-    const aside = device.client.setAside().length;
+    const aside = (await device.client.setAside()).length;
     device.collections = wanted;
-    device.client.follow(device.collections);
-    device.last = null;
-    this.#takeAside(device, aside);
-    this.#checkPending(device);
-    this.#checkShown(device);
+    this.#startsAnew(device);
+    await device.client.follow(device.collections);
+    await this.#takeAside(device, aside);
+    await this.#checkPending(device);
+    await this.#checkShown(device);
   }
 
   // What happens to devices
 
-  #save(device: Device): Saved {
+  async #save(device: Device): Promise<Saved> {
     const { client, collections, scopes, drafts, inFlight } = device;
     return {
-      state: client.save(),
+      state: await client.save(),
       collections,
       scopes,
       drafts: new Map(drafts),
@@ -349,13 +343,19 @@ class World {
     };
   }
 
-  #crash(device: Device): void {
-    const before = this.#visible(device);
-    device.client = this.#createClient(this.#options(device), device.client.save());
+  /** What the process had in memory is gone; a request that it had just made may have left. */
+  #startsAnew(device: Device): void {
+    if (device.ready !== null) this.#held.push(device.ready);
+    device.ready = null;
     device.last = null;
+  }
+
+  async #crash(device: Device, before: string): Promise<void> {
+    this.#startsAnew(device);
+    device.client = await device.client.restart(this.#options(device));
     this.#require(
       '12 a crash changes nothing',
-      invariants.crashChangesNothing(nameOf(device), before, this.#visible(device)),
+      invariants.crashChangesNothing(nameOf(device), before, await this.#visible(device)),
     );
   }
 
@@ -365,17 +365,17 @@ class World {
     this.#markCopied(backup);
     const kept = new Set([...this.#waiting(backup)]);
     for (const edit of this.#waiting(device)) if (!kept.has(edit)) edit.end ??= 'gone with its store';
+    this.#startsAnew(device);
     device.collections = backup.collections;
     device.client = this.#createClient(this.#options(device), backup.state);
     device.scopes = backup.scopes;
     device.drafts = new Map(backup.drafts);
     device.inFlight = new Map(backup.inFlight);
-    device.last = null;
   }
 
-  #clone(device: Device): void {
+  async #clone(device: Device): Promise<void> {
     if (this.#devices.length >= 5) return;
-    const saved = this.#save(device);
+    const saved = await this.#save(device);
     this.#markCopied(saved);
     this.#devices.push({
       ...device,
@@ -384,6 +384,7 @@ class World {
       client: this.#createClient(this.#options(device), saved.state),
       drafts: new Map(saved.drafts),
       inFlight: new Map(saved.inFlight),
+      ready: null,
       last: null,
       backup: null,
       met: new Map([...device.met].map(([key, versions]) => [key, new Set(versions)])),
@@ -399,25 +400,31 @@ class World {
     return new Set([...[...drafts.values()].flatMap(({ edits }) => edits), ...sent]);
   }
 
-  #visible({ client }: Device): string {
+  async #visible({ client }: Device): Promise<string> {
     return JSON.stringify([
-      [...client.documents()].sort(),
-      client.pending(),
-      client.setAside(),
-      client.rejected(),
+      [...(await client.documents())].sort(),
+      await client.pending(),
+      await client.setAside(),
+      await client.rejected(),
     ]);
   }
 
   // The network
 
   async #sync(device: Device, fate: Fate): Promise<void> {
-    const message = this.#send(device);
+    const message = await this.#send(device);
     if (fate === 'request lost') this.#held.push(message);
     else await this.#deliver(message, fate);
   }
 
-  #send(device: Device): Message {
-    const request = device.client.request();
+  /** The device's next request. One that it has made by itself already is that. */
+  async #send(device: Device): Promise<Message> {
+    const { ready } = device;
+    device.ready = null;
+    return ready ?? this.#made(device, await device.client.request());
+  }
+
+  #made(device: Device, request: SyncRequest): Message {
     const message: Message = {
       number: this.#messages.length,
       device: device.index,
@@ -453,17 +460,21 @@ class World {
   }
 
   async #deliver(message: Message, fate: Fate): Promise<void> {
-    const fault = typeof fate === 'object' ? fate : null;
+    const killed = typeof fate === 'object' && fate.kind === 'killed' ? fate.at : null;
+    const fault = typeof fate === 'object' && fate.kind !== 'killed' ? fate : null;
     if (fate === 'sent twice') await this.#process(message);
     const answer = await this.#process(message, fault);
-    if (answer !== null && fate !== 'answer lost' && fate !== 'request lost') this.#answer(message, answer);
+    if (answer !== null && fate !== 'answer lost' && fate !== 'request lost')
+      await this.#answer(message, answer, killed);
   }
 
   async #together({ messages, twin, order }: Extract<Step, { kind: 'together' }>): Promise<void> {
     const random = createRandom(order);
-    const chosen = messages.map(
-      (number) => this.#takeHeld(number) ?? this.#send(this.#devices[number % this.#devices.length]!),
-    );
+    const chosen: Message[] = [];
+    for (const number of messages) {
+      const held = this.#takeHeld(number);
+      chosen.push(held ?? (await this.#send(this.#devices[number % this.#devices.length]!)));
+    }
     const all = twin ? [...chosen, chosen[0]!] : chosen;
     const turns = createTurns(random);
     const answers = new Map<Message, SyncResponse>();
@@ -474,12 +485,12 @@ class World {
         if (answer !== null && (!answers.has(message) || random.chance(0.5))) answers.set(message, answer);
       }),
     );
-    for (const [message, answer] of answers) if (random.chance(0.8)) this.#answer(message, answer);
+    for (const [message, answer] of answers) if (random.chance(0.8)) await this.#answer(message, answer);
   }
 
   async #wrongToken(device: Device, user: string): Promise<void> {
     if (user === device.user) return;
-    const message = this.#send(device);
+    const message = await this.#send(device);
     const before = await this.#dump();
     let code = 'none';
     try {
@@ -677,25 +688,36 @@ class World {
 
   // What devices take in
 
-  #answer(message: Message, answer: SyncResponse): boolean {
+  /**
+   * @param killAt the device dies at this statement while it takes the answer in; null: it does not
+   * @returns is there more to fetch or to send?
+   */
+  async #answer(message: Message, answer: SyncResponse, killAt: number | null = null): Promise<boolean> {
     const device = this.#devices[message.device]!;
     const counts = device.last === message;
-    const aside = device.client.setAside().length;
-    const more = device.client.take(message.request, answer);
-    if (!counts) return more;
+    const aside = (await device.client.setAside()).length;
+    const before = killAt === null ? '' : await this.#visible(device);
+    const taken = await device.client.take(message.request, answer, killAt);
+    if (taken === 'killed') {
+      await this.#crash(device, before);
+      return false;
+    }
+    if (!counts) return taken;
     for (const [index, result] of answer.results.entries()) {
       const change = message.request.changes?.[index];
-      if (change !== undefined) this.#settleChange(device, change, result);
+      if (change !== undefined) await this.#settleChange(device, change, result);
     }
-    this.#takeAside(device, aside);
+    await this.#takeAside(device, aside);
     device.scopes = answer.scopes;
     for (const document of answer.delta.documents) meet(device, keyOf(document), document.version);
-    this.#checkPending(device);
-    this.#checkShown(device);
-    return more;
+    const next = device.client.made();
+    if (next !== null) device.ready = this.#made(device, next);
+    await this.#checkPending(device);
+    await this.#checkShown(device);
+    return taken;
   }
 
-  #settleChange(device: Device, change: Change, result: ChangeResult): void {
+  async #settleChange(device: Device, change: Change, result: ChangeResult): Promise<void> {
     const { changeId = '' } = change;
     const key = keyOfChange(change);
     const drawn = this.#drawn.get(changeId);
@@ -710,7 +732,7 @@ class World {
       device.drafts.set(key, mergeDrafts(drawn, device.drafts.get(key)));
     } else if (said === 'rejected') {
       const mayUse = result.error?.code !== 'scope_forbidden' && change.transaction === undefined;
-      const kept = device.client.rejected().some((rejected) => rejected.changeId === changeId);
+      const kept = (await device.client.rejected()).some((rejected) => rejected.changeId === changeId);
       this.#require(
         '8 rejections are reported',
         invariants.rejectionsAreReported(drawn, result.error?.code, mayUse, kept),
@@ -726,8 +748,8 @@ class World {
   }
 
   /** Edits that the device gave back to its user. */
-  #takeAside(device: Device, from: number): void {
-    for (const { address, data } of device.client.setAside().slice(from)) {
+  async #takeAside(device: Device, from: number): Promise<void> {
+    for (const { address, data } of (await device.client.setAside()).slice(from)) {
       const key = keyOf(address);
       const [draft, sent] = [device.drafts.get(key), this.#drawn.get(device.inFlight.get(key) ?? '')];
       this.#require('9 set aside is whole', invariants.setAsideIsWhole(key, (draft ?? sent)?.content, data));
@@ -737,7 +759,7 @@ class World {
     }
   }
 
-  #checkPending(device: Device): void {
+  async #checkPending(device: Device): Promise<void> {
     const { client, drafts, inFlight } = device;
     const keys = new Set([...drafts.keys(), ...inFlight.keys()]);
     for (const key of keys) {
@@ -745,21 +767,21 @@ class World {
       const wanted = (drafts.get(key) ?? this.#drawn.get(inFlight.get(key) ?? ''))?.content ?? null;
       this.#require(
         '4 edits stay',
-        invariants.editsStay(key, client.isPending(address), client.get(address), wanted),
+        invariants.editsStay(key, await client.isPending(address), await client.get(address), wanted),
       );
     }
     this.#require(
       '11 pending is true',
-      invariants.pendingIsTrue(nameOf(device), client.pending(), keys.size),
+      invariants.pendingIsTrue(nameOf(device), await client.pending(), keys.size),
     );
   }
 
-  #checkShown(device: Device): void {
+  async #checkShown(device: Device): Promise<void> {
     this.#require(
       '9 shows only what is granted',
       invariants.showsOnlyGranted(
         nameOf(device),
-        device.client.documents().keys(),
+        (await device.client.documents()).keys(),
         device.scopes,
         device.collections,
       ),
@@ -783,12 +805,12 @@ class World {
   async #syncFully(device: Device): Promise<boolean> {
     let quiet = true;
     for (let request = 0; request < 500; request += 1) {
-      const message = this.#send(device);
+      const message = await this.#send(device);
       const answer = await this.#process(message);
       if (answer === null)
         throw new Violation('1 all comes to rest', `Request ${message.number} is not answered`);
       if ((message.request.changes ?? []).length > 0) quiet = false;
-      if (!this.#answer(message, answer)) return quiet;
+      if (!(await this.#answer(message, answer))) return quiet;
     }
     throw new Violation('1 all comes to rest', `${nameOf(device)} never has it all`);
   }
@@ -806,11 +828,11 @@ class World {
       );
       this.#require(
         '1 replicas converge',
-        invariants.converged(nameOf(device), device.client.documents(), stored),
+        invariants.converged(nameOf(device), await device.client.documents(), stored),
       );
       this.#require(
         '11 pending is true',
-        invariants.pendingIsTrue(nameOf(device), device.client.pending(), 0),
+        invariants.pendingIsTrue(nameOf(device), await device.client.pending(), 0),
       );
       for (const key of stored.keys()) {
         const etag = versions.get(key) ?? '';
@@ -826,7 +848,7 @@ class World {
     const address = this.#address(device, { scope: 0, collection: 0, id: 0 });
     if (address === null) return;
     await this.#syncFully(device);
-    this.#edit(device, {
+    await this.#edit(device, {
       kind: 'write',
       device: device.index,
       document: { scope: 0, collection: 0, id: 0 },
