@@ -8,6 +8,7 @@ import {
 import { MemoryRowStore } from '../../client/src/core/memory-row-store.ts';
 import type { Address, SetAside } from '../../client/src/core/row-store.ts';
 import { edit, isPending } from '../../client/src/row.ts';
+import type { Transport } from './history.ts';
 import type { JsonObject } from '../../shared/conflict/index.ts';
 import type { Change, SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
 import { keyOf } from './model.ts';
@@ -16,11 +17,13 @@ type Awaitable<T> = T | Promise<T>;
 
 /** What the checker asks of a client. */
 export interface Client {
+  /** Does a copy of the store know at once that it is one, and sends what was unanswered as its own? */
+  readonly noticesCopies: boolean;
   readonly get: (address: Address) => Awaitable<JsonObject | null>;
   /** By scope, collection and document id, joined with slashes. */
   readonly documents: () => Awaitable<ReadonlyMap<string, JsonObject>>;
-  readonly isPending: (address: Address) => Awaitable<boolean>;
-  readonly pending: () => Awaitable<number>;
+  /** The documents with edits that were not answered, by key. */
+  readonly pending: () => Awaitable<ReadonlySet<string>>;
   readonly put: (address: Address, data: JsonObject) => Awaitable<void>;
   /** Writes `data`, of which only what differs is the user's. */
   readonly patch: (address: Address, data: JsonObject) => Awaitable<void>;
@@ -61,6 +64,7 @@ export interface ClientOptions {
   readonly now: () => number;
   readonly createId: () => string;
   readonly batchSize: number;
+  readonly transport: Transport;
   readonly limit: () => number;
   /** Does the application send what it sends for the first time in one scope as a transaction? */
   readonly groups: () => boolean;
@@ -128,6 +132,7 @@ export const createCoreClient =
       transactions: new Map(transactions),
     });
     return {
+      noticesCopies: false,
       get: (address) => store.row(address).data,
       documents: () =>
         new Map(
@@ -135,8 +140,8 @@ export const createCoreClient =
             data === null ? [] : [[keyOf(address), data]],
           ),
         ),
-      isPending: (address) => isPending(store.row(address)),
-      pending: () => [...store.entries()].filter(({ row }) => isPending(row)).length,
+      pending: () =>
+        new Set([...store.entries()].flatMap(({ address, row }) => (isPending(row) ? [keyOf(address)] : []))),
       put: (address, data) => write(address, data),
       patch: (address, data) => write(address, data, 'patch'),
       remove: (address) => write(address, null),

@@ -133,11 +133,11 @@ async function startProcess(
     waiting.delete(answered.number);
   });
   return {
-    ask: async ({ user, grants, body, settings }: GatewayCall): Promise<SyncResponse> => {
+    ask: async ({ user, grants, body, transport, settings }: GatewayCall): Promise<SyncResponse> => {
       const number = (count += 1);
       const answered = await new Promise<Answered>((resolve) => {
         waiting.set(number, resolve);
-        child.send({ number, user, grants, body, settings } satisfies Asked);
+        child.send({ number, user, grants, body, transport, settings } satisfies Asked);
       });
       if ('answer' in answered) return answered.answer;
       if ('unavailable' in answered) throw new Unavailable(answered.unavailable);

@@ -3,6 +3,7 @@ import { createRules } from '../../shared/sync/rules.ts';
 import { sync, type SyncSettings } from '../../shared/sync/sync.ts';
 import { parseSyncConfig } from '../../shared/sync/sync-config.ts';
 import { identityOf } from '../support/gateway.ts';
+import { syncDirectly } from './direct.ts';
 import { createMemoryStore, type MemoryStore } from './memory-store.ts';
 import type { Palette } from './history.ts';
 import type { GatewayCall, Ground } from './world.ts';
@@ -38,12 +39,18 @@ export const PALETTE: Palette = {
   maxSteps: 30,
   time: true,
   faults: true,
+  direct: false,
 };
+
+/** Some devices go past the gateway. */
+export const DIRECT_PALETTE: Palette = { ...PALETTE, private: ['private_last_write_wins'], direct: true };
 
 const RULES = createRules(CONFIG, null);
 
-/** The gateway in this process. */
-export const syncHere = ({ store, user, grants, body, settings, now }: GatewayCall) => {
+/** The gateway in this process; or none, for a device that goes past it. */
+export const syncHere = (call: GatewayCall) => {
+  if (call.transport === 'direct') return syncDirectly(call);
+  const { store, user, grants, body, settings, now } = call;
   const all: SyncSettings = { config: CONFIG, ...settings };
   return sync(JSON.parse(JSON.stringify(body)), identityOf(user, grants), {
     store,

@@ -25,6 +25,9 @@ export interface Setup {
   readonly outliveRetention: boolean;
 }
 
+/** `direct`: to the store itself, past the gateway. */
+export type Transport = 'thin' | 'direct';
+
 export interface UserSetup {
   readonly name: string;
   readonly grants: readonly string[];
@@ -44,6 +47,7 @@ export interface DeviceSetup {
   readonly followsAll: boolean;
   /** Does it send some of its changes as transactions? */
   readonly groups: boolean;
+  readonly transport: Transport;
 }
 
 /** What goes wrong with a request in the gateway, at its `at`-th call to the store. */
@@ -108,7 +112,9 @@ export type Step =
   | { readonly kind: 'grant' | 'revoke'; readonly user: number; readonly scope: number }
   | { readonly kind: 'follow'; readonly device: number; readonly all: boolean }
   | { readonly kind: 'crash' | 'backup' | 'restore' | 'clone'; readonly device: number }
-  | { readonly kind: 'wrong token'; readonly device: number; readonly user: number };
+  | { readonly kind: 'wrong token'; readonly device: number; readonly user: number }
+  /** The app starts again with the other transport. */
+  | { readonly kind: 'transport'; readonly device: number };
 
 export const FIELDS = ['a', 'b', 'c'] as const;
 export const SHARED_SCOPES = ['facility:f1', 'facility:f2'] as const;
@@ -157,6 +163,8 @@ export interface Palette {
   readonly time: boolean;
   /** May calls to the store fail, may requests interleave? */
   readonly faults: boolean;
+  /** May devices go past the gateway? Then there is nothing but what that can do: right clocks, private documents. */
+  readonly direct: boolean;
 }
 
 export function createHistory(seed: number, palette: Palette): History {
@@ -186,11 +194,11 @@ function createSetup(random: Random, palette: Palette): Setup {
     ]),
   );
   const devices = Math.max(2, users.length + random.below(2), random.chance(0.3) ? 3 + random.below(2) : 0);
-  const skews = Array.from({ length: 4 }, () => random.pick(SKEWS));
+  const skews = Array.from({ length: 4 }, () => (palette.direct ? 0 : random.pick(SKEWS)));
   return {
     users: users.map((name) => ({
       name,
-      grants: SHARED_SCOPES.filter(() => random.chance(0.7)),
+      grants: SHARED_SCOPES.filter(() => !palette.direct && random.chance(0.7)),
     })),
     devices: Array.from({ length: devices }, (_, index) => {
       const machine = users.length > 1 && index > 0 && random.chance(0.2) ? index - 1 : index;
@@ -202,11 +210,16 @@ function createSetup(random: Random, palette: Palette): Setup {
         batchSize: random.pick([1, 2, 1000, 1000]),
         followsAll: random.chance(0.7),
         groups: random.chance(0.4),
+        transport: palette.direct && random.chance(0.6) ? 'direct' : 'thin',
       };
     }),
     collections: [random.pick(palette.private), random.pick(palette.private)],
     shared: [random.pick(palette.shared)],
-    focus: { scope: random.chance(users.length > 1 ? 0.8 : 0.3) ? 1 : 0, collection: random.below(2), id: 0 },
+    focus: {
+      scope: !palette.direct && random.chance(users.length > 1 ? 0.8 : 0.3) ? 1 : 0,
+      collection: random.below(2),
+      id: 0,
+    },
     deliverLate: random.chance(0.6),
     outliveRetention: palette.time && random.chance(0.25),
   };
@@ -215,7 +228,7 @@ function createSetup(random: Random, palette: Palette): Setup {
 function createStep(
   random: Random,
   setup: Setup,
-  { time, faults }: Palette,
+  { time, faults, direct }: Palette,
   taste: ReadonlyMap<Step['kind'], number>,
 ): Step {
   const device = random.below(setup.devices.length);
@@ -236,7 +249,7 @@ function createStep(
       patch: random.chance(0.3),
     })),
     some(10, 'remove', () => ({ kind: 'remove', device, document })),
-    some(2, 'poison', () => ({ kind: 'poison', device, document })),
+    some(when(!direct, 2), 'poison', () => ({ kind: 'poison', device, document })),
     some(32, 'sync', () => ({ kind: 'sync', device, fate: createFate(random, faults) })),
     some(5, 'send', () => ({ kind: 'send', device })),
     some(6, 'deliver', () => ({
@@ -256,18 +269,23 @@ function createStep(
       kind: 'wait',
       milliseconds: random.weighted(time ? WAITS : WAITS.slice(0, 3)),
     })),
-    some(3, 'clock', () => ({ kind: 'clock', machine: random.below(4), skew: random.pick(SKEWS) })),
+    some(when(!direct, 3), 'clock', () => ({
+      kind: 'clock',
+      machine: random.below(4),
+      skew: random.pick(SKEWS),
+    })),
     some(when(time, 2), 'restart', () => ({ kind: 'restart' })),
     some(when(time, 0.7), 'epoch', () => ({ kind: 'epoch' })),
     some(when(time, 1), 'retention', () => ({ kind: 'retention', days: random.pick([30, 90, 180]) })),
-    some(3, 'grant', () => ({ kind: 'grant', user, scope: random.below(2) })),
-    some(2, 'revoke', () => ({ kind: 'revoke', user, scope: random.below(2) })),
+    some(when(!direct, 3), 'grant', () => ({ kind: 'grant', user, scope: random.below(2) })),
+    some(when(!direct, 2), 'revoke', () => ({ kind: 'revoke', user, scope: random.below(2) })),
     some(3, 'follow', () => ({ kind: 'follow', device, all: random.chance(0.7) })),
     some(3, 'crash', () => ({ kind: 'crash', device })),
     some(1.5, 'backup', () => ({ kind: 'backup', device })),
     some(1, 'restore', () => ({ kind: 'restore', device })),
     some(0.6, 'clone', () => ({ kind: 'clone', device })),
     some(1, 'wrong token', () => ({ kind: 'wrong token', device, user })),
+    some(when(direct, 2), 'transport', () => ({ kind: 'transport', device })),
   ])();
 }
 
@@ -292,8 +310,8 @@ export function printHistory({ setup, steps }: History): string {
   const lines = [
     ...setup.users.map(({ name, grants }) => `${name} may use ${['their own scope', ...grants].join(', ')}`),
     ...setup.devices.map(
-      ({ user, machine, skew, limit, batchSize, followsAll, groups }, index) =>
-        `device ${index} is ${setup.users[user]!.name}'s (machine ${machine}), clock off by ${duration(skew)}, ` +
+      ({ user, machine, skew, limit, batchSize, followsAll, groups, transport }, index) =>
+        `device ${index} is ${setup.users[user]!.name}'s (machine ${machine}, ${transport}), clock off by ${duration(skew)}, ` +
         `asks for ${limit}, sends ${batchSize}${groups ? ', some in transactions' : ''}, follows ${followsAll ? 'all collections' : 'the first collection'}`,
     ),
     `private collections: ${setup.collections.join(', ')}; shared: ${setup.shared.join(', ')}`,
@@ -349,6 +367,8 @@ function printStep(step: Step, setup: Setup): string {
       return `device ${step.device} is restored from its backup`;
     case 'clone':
       return `device ${step.device} is cloned`;
+    case 'transport':
+      return `device ${step.device} starts again on the other transport`;
     case 'wrong token':
       return `device ${step.device} syncs with the token of ${setup.users[step.user]?.name}`;
   }

@@ -1,3 +1,4 @@
+import type { Transport } from './history.ts';
 import type { Address } from '../../client/src/index.ts';
 import type { JsonObject } from '../../shared/conflict/index.ts';
 import type { Change, Outcome, SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
@@ -47,6 +48,7 @@ export interface Message {
   readonly device: number;
   readonly user: string;
   readonly request: SyncRequest;
+  readonly transport: Transport;
   /** When it left, and how often the clock of its machine had stepped then. */
   readonly clockSteps: number;
   /** The answers that gateways gave, in their order. */

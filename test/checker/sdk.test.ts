@@ -1,0 +1,40 @@
+import { createMemoryGround, PALETTE } from './grounds.ts';
+import { printHistory } from './history.ts';
+import { createSdkDevices } from './sdk-client.ts';
+import { search, shrink, type Play } from './search.ts';
+import { play } from './world.ts';
+
+/**
+ * The histories of checker.test.ts with the SDK as every device: its engine, its stores, SQLite files, processes that die
+ * between any two statements.
+ *
+ * More by hand:    CHECKER_RUNS=5000 npm test -- test/checker/sdk
+ * One seed again:  CHECKER_SEED=4711 npm test -- test/checker/sdk
+ */
+const SEED = process.env['CHECKER_SEED'];
+const RUNS = SEED === undefined ? Number(process.env['CHECKER_RUNS'] ?? 200) : 1;
+
+const onSdk: Play = async (history) => {
+  const devices = createSdkDevices();
+  try {
+    await play(history, createMemoryGround(), devices.create);
+  } finally {
+    await devices.dispose();
+  }
+};
+
+it(
+  `${RUNS} histories of devices that run the SDK on SQLite`,
+  async () => {
+    const started = Date.now();
+    const failure = await search(onSdk, PALETTE, { from: Number(SEED ?? 1), count: RUNS });
+    if (failure !== null) {
+      const { history, violation } = await shrink(onSdk, failure);
+      throw new Error(
+        `${violation.message}\n\n${printHistory(history)}\n\nAgain: CHECKER_SEED=${history.seed} npm test -- test/checker/sdk`,
+      );
+    }
+    process.stdout.write(`${RUNS} histories, ${((Date.now() - started) / RUNS).toFixed(2)} ms each\n`);
+  },
+  RUNS * 500 + 120_000,
+);
