@@ -3,7 +3,8 @@ import { TidemarkError } from '../../client/src/index.ts';
 import type { JsonObject } from '../../shared/conflict/index.ts';
 import { RequestError, Unavailable } from '../../shared/errors.ts';
 import type { ScopeToken, SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
-import type { Item, ScopeStore, Write } from '../../shared/sync/store.ts';
+import type { Item } from '../../shared/stored/document.ts';
+import type { ScopeStore, Write } from '../../shared/sync/store.ts';
 import { Crash } from './store-layers.ts';
 import { Violation, type GatewayCall } from './world.ts';
 

@@ -8,6 +8,7 @@ import { nodeSqlite } from '../../../client/src/drivers/node-sqlite.ts';
 import { DATABASE } from '../../../local/provision.ts';
 import { DOCUMENTS } from '../../../shared/cosmos/containers.ts';
 import type { ScopeToken } from '../../../shared/protocol/index.ts';
+import { DRIVERS } from '../../support/client.ts';
 import { openDevice, syncContract, type DeviceOptions, type SyncWorld } from '../../support/sync-contract.ts';
 import { startGateway, type Gateway } from '../../support/gateway.ts';
 import { serveSync } from '../../support/sync-server.ts';
@@ -67,7 +68,10 @@ const world: SyncWorld = {
     await gateway.container.item(id, `user:${user}`).delete();
   },
 };
-syncContract(world);
+// Both drivers: what a device comes to hold does not depend on who runs its SQL.
+describe.each(Object.entries(DRIVERS))('with %s', (_name, driver) => {
+  syncContract({ ...world, database: () => driver(':memory:') });
+});
 
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
