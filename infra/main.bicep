@@ -221,6 +221,7 @@ module alerts 'modules/alerts.bicep' = {
     appInsightsId: monitoring.outputs.appInsightsId
     actionGroupId: monitoring.outputs.actionGroupId
     cosmosAccountId: cosmos.outputs.accountId
+    hasThroughput: throughput.mode == 'autoscale'
     healthUrl: '${app.outputs.url}/api/health'
   }
 }

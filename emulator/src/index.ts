@@ -20,7 +20,7 @@ import type { Store } from './storage/store.ts';
 import { Cursors } from './documents/cursors.ts';
 import { conditionHolds } from './documents/query.ts';
 
-export type { IdentityOptions, RoleAssignment } from './auth/bearer.ts';
+export type { IdentityOptions, Role, RoleAssignment } from './auth/bearer.ts';
 export type { Fault, FaultAction, FaultControl } from './http/faults.ts';
 export type { RequestLogView, RequestRecord } from './http/request-log.ts';
 export { serviceMetadataLimit } from './http/throughput.ts';

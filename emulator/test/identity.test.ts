@@ -54,6 +54,8 @@ async function withIssuer(work: (issuer: Issuer) => Promise<void>): Promise<void
 const bearer = (token: string): string => encodeURIComponent(`type=aad&ver=1.0&sig=${token}`);
 const key = { 'x-ms-documentdb-partitionkey': '["p"]' };
 const docs = 'dbs/db/colls/items/docs';
+const account = 'Microsoft.DocumentDB/databaseAccounts';
+const containers = `${account}/sqlDatabases/containers`;
 
 const requests = {
   account: { method: 'GET', path: '' },
@@ -107,6 +109,22 @@ describe('data-plane roles', () => {
       '200 403 403 403 403 403 403 403 403 403 403',
     ],
     [
+      'a role of its own that may read metadata and upsert',
+      [
+        {
+          principal: 'gateway',
+          role: { dataActions: [`${account}/readMetadata`, `${containers}/items/upsert`] },
+          scope: '/dbs/db',
+        },
+      ],
+      '200 403 200 200 403 403 200 200 403 403 403',
+    ],
+    [
+      'a role of its own that may do everything to items, and so neither lists them nor reads metadata',
+      [{ principal: 'gateway', role: { dataActions: [`${containers}/items/*`] }, scope: '/' }],
+      '403 403 403 403 200 403 200 403 403 403 403',
+    ],
+    [
       'a role of somebody else',
       [{ principal: 'stranger', role: 'contributor', scope: '/' }],
       '403 403 403 403 403 403 403 403 403 403 403',
@@ -127,6 +145,52 @@ describe('data-plane roles', () => {
     ),
   );
 });
+
+it('a batch needs the action of each operation in it, and says which one is missing', () =>
+  withIssuer((issuer) =>
+    withEmulator(
+      async ({ emulator }) => {
+        const batch = async (...names: string[]) =>
+          send(
+            emulator,
+            {
+              method: 'POST',
+              path: docs,
+              headers: {
+                ...key,
+                'x-ms-cosmos-is-batch-request': 'True',
+                'x-ms-cosmos-batch-atomic': 'True',
+              },
+              body: names.map((operationType) => ({
+                operationType,
+                id: 'a',
+                resourceBody: { id: 'a', pk: 'p' },
+              })),
+            },
+            bearer(issuer.token()),
+          );
+        expect((await batch('Create', 'Replace')).status).toBe(200);
+        const refused = await batch('Replace', 'Delete');
+        expect(refused.status).toBe(403);
+        expect(refused.text).toContain('items/delete');
+        expect((await batch('Nonsense')).status).toBe(403);
+        const kept = emulator.requests.entries.filter(({ dataActions }) => dataActions.length > 0);
+        expect(kept[0]?.dataActions).toEqual([`${containers}/items/create`, `${containers}/items/replace`]);
+      },
+      {
+        identity: {
+          issuer: issuer.url,
+          assignments: [
+            {
+              principal: 'gateway',
+              role: { dataActions: [`${containers}/items/create`, `${containers}/items/replace`] },
+              scope: '/dbs/db/colls/items',
+            },
+          ],
+        },
+      },
+    ),
+  ));
 
 describe('a bearer token', () => {
   it('counts only with the right issuer, audience, times, key, algorithm and signature', () =>

@@ -7,6 +7,8 @@ param workspaceId string
 param appInsightsId string
 param actionGroupId string
 param cosmosAccountId string
+@description('Serverless accounts have no throughput that a partition could use up: their alert is throttled.')
+param hasThroughput bool
 param healthUrl string
 
 // Every query tells when to worry itself, so that it can be tried out as it is: an alert fires where it gives a row.
@@ -18,7 +20,6 @@ var queries = [
   { name: 'token-failures', severity: 1, window: 'PT15M', query: loadTextContent('../queries/alerts/token-failures.kql') }
   { name: 'resyncs', severity: 2, window: 'PT1H', query: loadTextContent('../queries/alerts/resyncs.kql') }
   { name: 'edits-wait', severity: 3, window: 'PT6H', query: loadTextContent('../queries/alerts/edits-wait.kql') }
-  { name: 'poison-messages', severity: 2, window: 'PT15M', query: loadTextContent('../queries/alerts/poison-messages.kql') }
 ]
 
 resource queryAlert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
@@ -55,7 +56,7 @@ resource queryAlert 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
 ]
 
 // From the service itself, so that it speaks up where the app cannot.
-resource hotPartition 'Microsoft.Insights/metricAlerts@2026-01-01' = {
+resource hotPartition 'Microsoft.Insights/metricAlerts@2026-01-01' = if (hasThroughput) {
   name: 'alert-hot-partition-${token}'
   location: 'global'
   tags: tags

@@ -58,23 +58,23 @@ resource container 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/container
   }
 ]
 
-// Less than the built-in contributor: items of this database as the gateway handles them, no stored procedures, no conflict feed.
-resource itemsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2025-10-15' = {
+// Less than the built-in contributor, for each container what the gateway does there and no more: documents are never
+// deleted by it (tombstones expire), no stored procedures, no conflict feed. test/integration/deployed.test.ts runs the app
+// with exactly these, and finds each of them used.
+resource documentsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2025-10-15' = {
   parent: account
-  name: guid(account.id, 'tidemark-gateway')
+  name: guid(account.id, 'tidemark-documents')
   properties: {
-    roleName: 'Tidemark gateway'
+    roleName: 'Tidemark gateway, documents'
     type: 'CustomRole'
-    assignableScopes: ['${account.id}/dbs/${database.name}']
+    assignableScopes: ['${account.id}/dbs/${database.name}/colls/documents']
     permissions: [
       {
         dataActions: [
           'Microsoft.DocumentDB/databaseAccounts/readMetadata'
           'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/create'
-          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/read'
           'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/replace'
           'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/upsert'
-          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/delete'
           'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/executeQuery'
           'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/readChangeFeed'
         ]
@@ -83,14 +83,47 @@ resource itemsRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@202
   }
 }
 
-resource itemsRoleOfApp 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-10-15' = {
+resource activityRole 'Microsoft.DocumentDB/databaseAccounts/sqlRoleDefinitions@2025-10-15' = {
   parent: account
-  name: guid(database.id, principalId, itemsRole.id)
+  name: guid(account.id, 'tidemark-activity')
+  properties: {
+    roleName: 'Tidemark gateway, activity'
+    type: 'CustomRole'
+    assignableScopes: ['${account.id}/dbs/${database.name}/colls/activity']
+    permissions: [
+      {
+        dataActions: [
+          'Microsoft.DocumentDB/databaseAccounts/readMetadata'
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/read'
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/upsert'
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/delete'
+          'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/executeQuery'
+        ]
+      }
+    ]
+  }
+}
+
+resource documentsRoleOfApp 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-10-15' = {
+  parent: account
+  name: guid(database.id, principalId, documentsRole.id)
   properties: {
     principalId: principalId
-    roleDefinitionId: itemsRole.id
-    scope: '${account.id}/dbs/${database.name}'
+    roleDefinitionId: documentsRole.id
+    scope: '${account.id}/dbs/${database.name}/colls/documents'
   }
+  dependsOn: [container]
+}
+
+resource activityRoleOfApp 'Microsoft.DocumentDB/databaseAccounts/sqlRoleAssignments@2025-10-15' = {
+  parent: account
+  name: guid(database.id, principalId, activityRole.id)
+  properties: {
+    principalId: principalId
+    roleDefinitionId: activityRole.id
+    scope: '${account.id}/dbs/${database.name}/colls/activity'
+  }
+  dependsOn: [container]
 }
 
 // Who changed the account, and how full its partitions run. Requests are not logged: their partition keys name users.

@@ -17,12 +17,6 @@ var targets = concat(
       groupId: 'blob'
       zone: 'privatelink.blob.${environment().suffixes.storage}'
     }
-    {
-      name: 'queue'
-      id: storageAccountId
-      groupId: 'queue'
-      zone: 'privatelink.queue.${environment().suffixes.storage}'
-    }
     { name: 'cosmos', id: cosmosAccountId, groupId: 'Sql', zone: 'privatelink.documents.azure.com' }
   ],
   empty(vaultId)

@@ -47,10 +47,6 @@ resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
       properties: { publicAccess: 'None' }
     }
   }
-
-  resource queues 'queueServices' = {
-    name: 'default'
-  }
 }
 
 resource hostStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
@@ -63,13 +59,16 @@ resource hostStorage 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// What is written to a poison queue is what an alert looks for.
-resource queueLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+// Who put which package there, and who took one away. Reads are not logged: the host polls its locks.
+resource blobLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'to-workspace'
-  scope: account::queues
+  scope: account::blobs
   properties: {
     workspaceId: workspaceId
-    logs: [{ category: 'StorageWrite', enabled: true }]
+    logs: [
+      { category: 'StorageWrite', enabled: true }
+      { category: 'StorageDelete', enabled: true }
+    ]
   }
 }
 

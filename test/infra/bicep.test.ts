@@ -79,6 +79,27 @@ describe('The Bicep files', () => {
       "guid('publisher')",
       'guid(',
     ],
+    [
+      'modules/cosmos.bicep',
+      "'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/delete'",
+      "'Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers/items/*'",
+      'nobody looked at',
+    ],
+    [
+      'modules/cosmos.bicep',
+      "    scope: '${account.id}/dbs/${database.name}/colls/documents'",
+      '    scope: account.id',
+      'on one container',
+    ],
+    [
+      'modules/cosmos.bicep',
+      "assignableScopes: ['${account.id}/dbs/${database.name}/colls/documents']",
+      'assignableScopes: [account.id]',
+      'more than one container',
+    ],
+    ['modules/vault.bicep', '  scope: vault\n', '', 'no diagnostic setting'],
+    ['modules/network.bicep', '  location: location\n  tags: tags\n', '  location: location\n', 'no tags'],
+    ['modules/app.bicep', "name: 'func-${token}'", "name: 'func-tidemark'", 'uniqueString'],
     ['modules/app.bicep', 'httpsOnly: true', 'httpsOnly: false', 'httpsOnly'],
     ['modules/network.bicep', 'virtualNetwork: { id: network.id }', '', 'virtualNetwork'],
   ])('%s with %j turned into %j is caught', (file, good, bad, told) => {
@@ -114,7 +135,22 @@ describe('The Bicep files', () => {
         new RegExp(`resource ${name} '[^']+' = \\[\\s+for [^\\n]* in targets:`),
       );
     }
-    expect(read('modules/network.bicep')).toContain("zone: 'privatelink.documents.azure.com'");
+    // https://learn.microsoft.com/azure/private-link/private-endpoint-dns
+    const targets = [...read('modules/network.bicep').matchAll(/groupId: '(\w+)'[,\s]+zone: '([^']+)'/g)];
+    expect(Object.fromEntries(targets.map(([, group, zone]) => [group, zone]))).toEqual({
+      blob: 'privatelink.blob.${environment().suffixes.storage}',
+      Sql: 'privatelink.documents.azure.com',
+      vault: 'privatelink.vaultcore.azure.net',
+    });
+    // Whatever is closed to the public has an endpoint.
+    const closed = declared('main.bicep').filter(({ body }) => at(body, 'params.isPrivate') !== undefined);
+    const reached = Object.keys(at(find('main.bicep', 'network').body, 'params') as Body);
+    expect(closed.map(({ symbol }) => symbol).sort()).toEqual(['cosmos', 'storage', 'vault']);
+    for (const { symbol } of closed)
+      expect(reached.some((name) => name.startsWith(symbol) && name.endsWith('Id'))).toBe(true);
+    expect(at(find('main.bicep', 'app').body, 'params.subnetId')).toEqual({
+      expression: "network.?outputs.appSubnetId ?? ''",
+    });
   });
 
   it('create the containers that the code uses, as the code defines them', () => {
@@ -216,6 +252,11 @@ const CHECKER = join(process.cwd(), '..', 'shared', 'bicep-check', 'check.mjs');
   it('catches a property that is not there', () => {
     const told = checkWith('modules/storage.bicep', 'allowSharedKeyAccess: false', 'allowSharedKeys: false');
     expect(told).toMatch(/modules\/storage\.bicep:\d+:\d+ error BCP(037|089)/);
+  });
+
+  it('catches a storage account that anybody may read, where that is no literal of ours', () => {
+    const told = checkWith('modules/storage.bicep', "publicAccess: 'None'", "publicAccess: 'Everybody'");
+    expect(told).toMatch(/modules\/storage\.bicep:\d+:\d+ error BCP(036|088)/);
   });
 
   it('catches a required property that is missing', () => {

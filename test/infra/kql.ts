@@ -60,11 +60,11 @@ export function findUnknown(query: string, tables: Tables): string[] {
   const rows = tables[table];
   if (rows === undefined) return [`table ${table}`];
   const unknown: string[] = [];
-  const asked = [
-    ...query.matchAll(/\b(?:Name|DependencyType|OperationName) (?:==|in) (\([^)]*\)|"[^"]*")/g),
-  ].flatMap(([, values = '']) => [...values.matchAll(/"([^"]*)"/g)].map(([, value = '']) => value));
+  const asked = [...query.matchAll(/\b(?:Name|DependencyType) (?:==|in) (\([^)]*\)|"[^"]*")/g)].flatMap(
+    ([, values = '']) => [...values.matchAll(/"([^"]*)"/g)].map(([, value = '']) => value),
+  );
   const meant = rows.filter((row) =>
-    [row['Name'], row['DependencyType'], row['OperationName']].some((name) => asked.includes(String(name))),
+    [row['Name'], row['DependencyType']].some((name) => asked.includes(String(name))),
   );
   for (const value of asked) {
     if (!rows.some((row) => Object.values(row).includes(value))) unknown.push(`"${value}" in ${table}`);

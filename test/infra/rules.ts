@@ -73,6 +73,9 @@ const MUST: Readonly<Record<string, Readonly<Record<string, Value>>>> = {
 /** @param today `2026-11-22` */
 export function findProblems(declarations: readonly Declaration[], source: string, today: string): string[] {
   const made = declarations.filter(({ kind, isExisting }) => kind === 'resource' && !isExisting);
+  const logged = made
+    .filter(({ type }) => type === 'Microsoft.Insights/diagnosticSettings')
+    .map(({ body }) => expressionAt(body, 'scope').replace(/.*::/, ''));
   return made.flatMap((declaration) => {
     const { symbol, type, version, body } = declaration;
     const wrong = Object.entries(MUST[type] ?? {})
@@ -82,6 +85,15 @@ export function findProblems(declarations: readonly Declaration[], source: strin
     if (type === 'Microsoft.Authorization/roleAssignments') {
       wrong.push(...roleProblems(declaration, declarations, source));
     }
+    if (type.endsWith('/sqlRoleDefinitions')) wrong.push(...dataRoleProblems(declaration));
+    if (type.endsWith('/sqlRoleAssignments') && !ONE_CONTAINER.test(expressionAt(body, 'properties.scope')))
+      wrong.push(`${symbol}: a data-plane role is in place on one container`);
+    if (LOGGED.has(type) && !logged.includes(symbol))
+      wrong.push(`${symbol}: no diagnostic setting says what was done to it`);
+    if (takesTags(declaration) && !expressionAt(body, 'tags').includes('tags'))
+      wrong.push(`${symbol}: it has no tags`);
+    if (isGloballyNamed(type) && !/token|^name$/.test(expressionAt(body, 'name')))
+      wrong.push(`${symbol}: its name has to hold what uniqueString gave`);
     return wrong;
   });
 }
@@ -92,16 +104,59 @@ const isOld = (type: string, version: string, today: string): boolean => {
   return version.slice(0, 10) < limit || version.includes('preview');
 };
 
+/** What a vault gives out, and what is done to the database and to the package, is kept. */
+const LOGGED: ReadonlySet<string> = new Set([
+  'Microsoft.DocumentDB/databaseAccounts',
+  'Microsoft.KeyVault/vaults',
+  'Microsoft.Storage/storageAccounts/blobServices',
+]);
+
+/** Types that have no tags of their own. */
+const UNTAGGED = /^Microsoft\.(Authorization|Consumption)\/|\/diagnosticSettings$|\/privateDnsZoneGroups$/;
+
+/** Parts of another resource have none either: an account's databases, a site's settings. */
+const takesTags = ({ type, body }: Declaration): boolean =>
+  !UNTAGGED.test(type) &&
+  (type.split('/').length === 2 || type === 'Microsoft.Network/privateDnsZones/virtualNetworkLinks') &&
+  body['parent'] === undefined;
+
+const isGloballyNamed = (type: string): boolean =>
+  [
+    'Microsoft.DocumentDB/databaseAccounts',
+    'Microsoft.KeyVault/vaults',
+    'Microsoft.Storage/storageAccounts',
+    'Microsoft.Web/sites',
+  ].includes(type);
+
+const ONE_CONTAINER = /^'\$\{account\.id\}\/dbs\/\$\{database\.name\}\/colls\/\w+'$/;
+
+function dataRoleProblems({ symbol, body }: Declaration): string[] {
+  const permissions = at(body, 'properties.permissions') as readonly Body[];
+  const actions = permissions.flatMap((each) => each['dataActions'] as readonly string[]);
+  const scopes = at(body, 'properties.assignableScopes') as readonly { expression: string }[];
+  return [
+    ...actions
+      .filter((action) => action.includes('*'))
+      .map((action) => `${symbol}: ${action} allows what nobody looked at`),
+    ...scopes
+      .filter(({ expression }) => !ONE_CONTAINER.test(expression))
+      .map(({ expression }) => `${symbol}: it can be assigned to more than one container: ${expression}`),
+  ];
+}
+
+/** What is written at a path, where it has to be computed; else ''. */
+function expressionAt(body: Body, path: string): string {
+  const value = at(body, path);
+  return typeof value === 'object' &&
+    value !== null &&
+    'expression' in value &&
+    typeof value.expression === 'string'
+    ? value.expression
+    : '';
+}
+
 function roleProblems({ symbol, body }: Declaration, all: readonly Declaration[], source: string): string[] {
-  const text = (path: string): string => {
-    const value = at(body, path);
-    return typeof value === 'object' &&
-      value !== null &&
-      'expression' in value &&
-      typeof value.expression === 'string'
-      ? value.expression
-      : '';
-  };
+  const text = (path: string): string => expressionAt(body, path);
   const [scope, role] = [text('scope'), text('properties.roleDefinitionId')];
   const [, id = ''] =
     new RegExp(`var ${role} = subscriptionResourceId\\([^)]*'([0-9a-f-]{36})'`).exec(source) ?? [];

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TokenCredential } from '@azure/identity';
@@ -17,17 +18,32 @@ export interface KeyVault {
   /** What a client needs to talk to it: a credential that it accepts, and its certificate. */
   readonly credential: TokenCredential;
   readonly options: SecretClientOptions;
+  readonly certificate: string;
   readonly dispose: () => Promise<void>;
+}
+
+/** Where it stands in for a vault in Azure: by its own name there, and for callers with their own tokens. */
+export interface KeyVaultOptions {
+  /** A name that its callers resolve to this machine. */
+  readonly host?: string;
+  /** Is a bearer token one that Microsoft Entra gave for a vault? Default: only that of `credential` is. */
+  readonly accepts?: (token: string) => Promise<boolean>;
 }
 
 const TENANT = '11111111-2222-3333-4444-555555555555';
 const RESOURCE = 'https://vault.azure.net';
 
-export async function startKeyVault(secrets: Readonly<Record<string, string>>): Promise<KeyVault> {
-  const { certificate, key } = makeCertificate(Date.now(), randomBytes);
+export async function startKeyVault(
+  secrets: Readonly<Record<string, string>>,
+  { host, accepts }: KeyVaultOptions = {},
+): Promise<KeyVault> {
+  const { certificate, key } = makeCertificate(Date.now(), randomBytes, 'Key Vault', host);
   const accessToken = randomBytes(24).toString('base64url');
   const scopes: string[] = [];
-  const server: Server = createServer({ cert: certificate, key }, (request, response) => {
+  const isKnown = async (authorization = ''): Promise<boolean> =>
+    authorization === `Bearer ${accessToken}` ||
+    (accepts !== undefined && (await accepts(authorization.replace(/^Bearer /, ''))));
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const send = (status: number, body: object, headers: Record<string, string> = {}): void => {
       response.writeHead(status, { 'content-type': 'application/json; charset=utf-8', ...headers });
       response.end(JSON.stringify(body));
@@ -39,7 +55,7 @@ export async function startKeyVault(secrets: Readonly<Record<string, string>>): 
       return;
     }
     // The first request comes without a token, to be told where to get one.
-    if (request.headers.authorization !== `Bearer ${accessToken}`) {
+    if (!(await isKnown(request.headers.authorization))) {
       vault.requests.push('challenge');
       send(
         401,
@@ -71,10 +87,14 @@ export async function startKeyVault(secrets: Readonly<Record<string, string>>): 
       id: `${vault.uri}/secrets/${name}/${'0'.repeat(32)}`,
       attributes: { enabled: true, created: 1_700_000_000, updated: 1_700_000_000 },
     });
-  });
+  };
+  const server: Server = createServer(
+    { cert: certificate, key },
+    (request, response) => void answer(request, response),
+  );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const vault: KeyVault = {
-    uri: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    uri: `https://${host ?? '127.0.0.1'}:${(server.address() as AddressInfo).port}`,
     secrets: new Map(Object.entries(secrets)),
     mode: 'up',
     requests: [],
@@ -86,6 +106,7 @@ export async function startKeyVault(secrets: Readonly<Record<string, string>>): 
         return Promise.resolve({ token: accessToken, expiresOnTimestamp: Date.now() + 3_600_000 });
       },
     },
+    certificate,
     options: {
       tlsOptions: { ca: certificate },
       // The resource of the challenge is Key Vault's own, and this server is not below it.

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { generateKeyPair, exportJWK, SignJWT } from 'jose';
+import { generateKeyPair, exportJWK, jwtVerify, SignJWT } from 'jose';
 
 /**
  * The identity endpoint that App Service gives an app (IDENTITY_ENDPOINT, version 2019-08-01), and the issuer whose
@@ -12,6 +12,8 @@ export interface ManagedIdentity {
   readonly environment: Readonly<Record<string, string>>;
   /** What the app asked for: client id and resource. */
   readonly asked: readonly { readonly clientId: string | null; readonly resource: string | null }[];
+  /** Did this issuer give the token, for this resource, and is it still good? */
+  accepts(token: string, resource: string): Promise<boolean>;
   dispose(): Promise<void>;
 }
 
@@ -55,6 +57,11 @@ export async function startManagedIdentity(principal: string): Promise<ManagedId
     issuer: url,
     environment: { IDENTITY_ENDPOINT: `${url}/msi/token`, IDENTITY_HEADER: secret },
     asked,
+    accepts: (token, resource) =>
+      jwtVerify(token, publicKey, { issuer: url, audience: resource, algorithms: ['RS256'] }).then(
+        () => true,
+        () => false,
+      ),
     dispose: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -12,6 +12,8 @@ export interface Target {
   readonly container: string | undefined;
   /** Canonical partition key from the header, or null. */
   readonly partitionKey: string | null;
+  /** Of the request, as it was sent. */
+  readonly body: string;
 }
 
 const forbidden = (message: string): CosmosError => new CosmosError(403, message);
@@ -25,7 +27,7 @@ export function authorize(
 ): void {
   if (caller.kind === 'master') return;
   if (caller.kind === 'principal') {
-    const refusal = roleRefusal(assignments, caller.principal, route);
+    const refusal = roleRefusal(assignments, caller.principal, route, target.body);
     if (refusal !== undefined)
       throw new CosmosError(403, `Request blocked by Auth: ${refusal}`, { subStatus: 5300 });
     return;

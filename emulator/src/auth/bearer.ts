@@ -13,11 +13,19 @@ export interface IdentityOptions {
   readonly assignments: readonly RoleAssignment[];
 }
 
-/** A data-plane role: Cosmos DB Built-in Data Reader or Data Contributor. */
+/** A data-plane role: Cosmos DB Built-in Data Reader or Data Contributor, or one of your own. */
+export type Role =
+  | 'reader'
+  | 'contributor'
+  | {
+      /** Whole names, as `Microsoft.DocumentDB/databaseAccounts/readMetadata`; the last part may be `*`. */
+      readonly dataActions: readonly string[];
+    };
+
 export interface RoleAssignment {
   /** `oid` of the token, or `sub` where there is none. */
   readonly principal: string;
-  readonly role: 'reader' | 'contributor';
+  readonly role: Role;
   /** `/` (the account), `/dbs/<name>` or `/dbs/<name>/colls/<name>`. */
   readonly scope: string;
 }

@@ -56,11 +56,15 @@ const extension = (oid: string, critical: boolean, value: Buffer): Buffer =>
 const ecdsaWithSha256 = sequence(identifier('1.2.840.10045.4.3.2'));
 const yearMs = 365 * 24 * 3600 * 1000;
 
-/** @param subject its name; a client that trusts two certificates tells them apart by it */
+/**
+ * @param subject its name; a client that trusts two certificates tells them apart by it
+ * @param host a name that it is good for, beside those of this machine
+ */
 export function makeCertificate(
   now: number,
   random: (bytes: number) => Buffer,
   subject = 'Tidemark Cosmos DB emulator',
+  host?: string,
 ): Certificate {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const name = sequence(set(sequence(identifier('2.5.4.3'), text(subject))));
@@ -68,6 +72,7 @@ export function makeCertificate(
   serial[0] = ((serial[0] ?? 0) & 0x7f) | 0x01;
   const names = sequence(
     element(0x82, Buffer.from('localhost')),
+    ...(host === undefined ? [] : [element(0x82, Buffer.from(host))]),
     element(0x87, Buffer.from([127, 0, 0, 1])),
     element(0x87, Buffer.from([...Array.from({ length: 15 }, () => 0), 1])),
   );

@@ -55,7 +55,11 @@ export function dispatch(services: DispatchServices, request: Request): Answer {
     );
     if (route.type === '_explorer') return requestLog(services, caller);
     container = containerOf(services, route);
-    const target = { container: container?.model.rid, partitionKey: keyOf(request, container) };
+    const target = {
+      container: container?.model.rid,
+      partitionKey: keyOf(request, container),
+      body: request.body,
+    };
     authorize(caller, route, target, services.assignments);
     const context: Context = {
       services,

@@ -21,6 +21,8 @@ export interface RequestRecord {
   traceparent: string | null;
   /** For a batch: operations in it, else 1. */
   operations: number;
+  /** For a caller with a Microsoft Entra token: the data actions that it needed. */
+  dataActions: readonly string[];
 }
 
 export interface RequestLogView {

@@ -4,6 +4,7 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { createServer as createSecureServer } from 'node:https';
 import { bearerToken } from '../auth/authenticate.ts';
 import type { BearerVerifier } from '../auth/bearer.ts';
+import { actionsOf } from '../auth/roles.ts';
 import { CosmosError } from '../errors.ts';
 import { explorerPage, explorerPolicy } from '../explorer/page.ts';
 import type { Certificate } from './certificate.ts';
@@ -80,6 +81,7 @@ async function serve(parts: ServerParts, incoming: IncomingMessage, outgoing: Se
     durationMs: performance.now() - started,
     traceparent: header(request, 'traceparent') ?? null,
     operations: answer.operations ?? 1,
+    dataActions: bearer === undefined ? [] : (actionsOf(route, request.body) ?? []),
   });
   if (lost) incoming.socket.destroy();
   else
