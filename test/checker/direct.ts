@@ -5,7 +5,7 @@ import { RequestError, Unavailable } from '../../shared/errors.ts';
 import type { ScopeToken, SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
 import type { Item } from '../../shared/stored/document.ts';
 import type { ScopeStore, Write } from '../../shared/sync/store.ts';
-import { Crash } from './store-layers.ts';
+import { Crash } from '../support/store.ts';
 import { Violation, type GatewayCall } from './world.ts';
 
 /**

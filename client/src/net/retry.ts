@@ -61,7 +61,8 @@ export const BREAKER: BreakerOptions = { threshold: 5, cooldown: 30_000, maxCool
 export class CircuitBreaker {
   readonly #options: BreakerOptions;
   #failures = 0;
-  #openUntil = 0;
+  #pause = 0;
+  #since = 0;
 
   constructor(options: BreakerOptions) {
     this.#options = options;
@@ -69,12 +70,14 @@ export class CircuitBreaker {
 
   /** Milliseconds until something may be sent; 0: now. */
   wait(now: number): number {
-    return Math.max(0, this.#openUntil - now);
+    // Somebody set the clock back: the pause is not longer for that.
+    this.#since = Math.min(this.#since, now);
+    return Math.max(0, this.#since + this.#pause - now);
   }
 
   succeeded(): void {
     this.#failures = 0;
-    this.#openUntil = 0;
+    this.#pause = 0;
   }
 
   /** @param retryAfter what the service asked for, in milliseconds */
@@ -83,6 +86,7 @@ export class CircuitBreaker {
     this.#failures += 1;
     const beyond = this.#failures - threshold;
     const pause = beyond < 0 ? 0 : Math.min(maxCooldown, cooldown * 2 ** beyond);
-    this.#openUntil = now + Math.max(pause, retryAfter ?? 0);
+    this.#since = now;
+    this.#pause = Math.max(pause, retryAfter ?? 0);
   }
 }

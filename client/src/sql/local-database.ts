@@ -495,8 +495,10 @@ export class LocalDatabase {
     return (
       this.#sql.run(
         `INSERT INTO Tidemark_Locks (Name, Owner, Until) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
-         SET Owner = excluded.Owner, Until = excluded.Until WHERE Owner = excluded.Owner OR Until < ?`,
-        [name, owner, now + duration, now],
+         SET Owner = excluded.Owner, Until = excluded.Until
+         WHERE Owner = excluded.Owner OR Until < ? OR Until > ?`,
+        // One that ends long after a new one would was taken before the clock was set back: nobody waits for it.
+        [name, owner, now + duration, now, now + 2 * duration],
       ) > 0
     );
   }

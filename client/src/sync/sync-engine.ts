@@ -428,7 +428,8 @@ export class SyncEngine {
       this.#scheduleBehind(delay);
       return;
     }
-    if (this.#nextSync !== null && this.#nextSync <= at) return;
+    // One that should have come already is held up by a clock that was set forward: timers do not follow it.
+    if (this.#nextSync !== null && this.#nextSync >= runtime.now() && this.#nextSync <= at) return;
     this.#cancelTimer();
     this.#nextSync = at;
     this.#cancelTimer = runtime.setTimer(() => {
