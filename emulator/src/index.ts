@@ -2,6 +2,7 @@ import { createHmac, randomBytes, X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { BearerVerifier } from './auth/bearer.ts';
 import type { IdentityOptions } from './auth/bearer.ts';
+import { secrets } from './auth/secrets.ts';
 import { FaultPlan } from './http/faults.ts';
 import type { FaultControl } from './http/faults.ts';
 import { RequestLog } from './http/request-log.ts';
@@ -115,6 +116,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
       readOnly: createHmac('sha512', masterKey).update('read-only key').digest(),
       localAuthDisabled: options.disableLocalAuth ?? false,
     };
+    secrets.publish(keys.readOnly.toString('base64'));
     const services = {
       store,
       catalog,
@@ -150,6 +152,7 @@ export async function startEmulator(options: EmulatorOptions = {}): Promise<Emul
           store.saveSetting(which === 'primary' ? 'masterKey' : 'secondaryKey', key.toString('base64')),
         );
         keys[which === 'primary' ? 'master' : 'secondary'] = key;
+        secrets.publish(key.toString('base64'));
         return key.toString('base64');
       },
       readOnlyKey: keys.readOnly.toString('base64'),
@@ -208,5 +211,6 @@ function keyOf(store: Store, name: 'masterKey' | 'secondaryKey', given?: string)
   if (Buffer.from(key, 'base64').length < 16)
     throw new Error('The master key is base64 of at least 16 bytes.');
   store.transaction(() => store.saveSetting(name, key));
+  secrets.publish(key);
   return key;
 }

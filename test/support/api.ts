@@ -4,6 +4,7 @@ import type { Stack } from '../../local/stack.ts';
 import { ACTIVITY, DOCUMENTS } from '../../shared/cosmos/containers.ts';
 import type { SyncResponse } from '../../shared/protocol/index.ts';
 import { expectAsDescribed } from './contract.ts';
+import { written } from './secret-watch.ts';
 
 /** An answer of the app, as it came over the wire. */
 export interface Answer {
@@ -20,6 +21,8 @@ export async function call(url: string, init: RequestInit = {}): Promise<Answer>
   const text = await response.text();
   const { status, headers } = response;
   expectAsDescribed(init.method ?? 'GET', url, { status, headers, text });
+  // An answer may hold a token that was asked for; a refusal never does.
+  if (!response.ok) written.publish(['a refusal', text]);
   const isJson = text !== '' && (headers.get('content-type') ?? '').includes('json');
   return {
     status,

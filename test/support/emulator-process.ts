@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
+import { secrets } from '../../emulator/src/auth/secrets.ts';
 
 /** The emulator as a process of its own, so that it can be killed. */
 export interface EmulatorProcess {
@@ -31,6 +32,7 @@ export async function spawnEmulator(data: string, port = 0): Promise<EmulatorPro
   const [line] = (await once(lines, 'line')) as [string];
   lines.close();
   const { endpoint, key } = JSON.parse(line) as { endpoint: string; key: string };
+  secrets.publish(key);
   return {
     endpoint,
     key,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { makeCertificate } from '../../emulator/src/http/certificate.ts';
+import { written } from './secret-watch.ts';
 
 /** One item of telemetry, as the SDK sends it (the schema of Application Insights, version 2). */
 export interface Envelope {
@@ -54,6 +55,7 @@ export async function startIngestion(): Promise<Ingestion> {
       const bytes = Buffer.concat(chunks);
       const text = (request.headers['content-encoding'] === 'gzip' ? gunzipSync(bytes) : bytes).toString();
       texts.push(text);
+      written.publish(['telemetry', text]);
       const items = JSON.parse(text) as Envelope[];
       envelopes.push(...items);
       response.setHeader('content-type', 'application/json');

@@ -1,4 +1,5 @@
 import { mintToken, tokenLifetime } from '../auth/resource-token.ts';
+import { secrets } from '../auth/secrets.ts';
 import { badRequest, conflict, notFound } from '../errors.ts';
 import { header } from '../http/context.ts';
 import type { Context, Services } from '../http/context.ts';
@@ -100,6 +101,7 @@ export function withToken(context: Context, row: ResourceRow): string {
     partitionKey: scope?.partitionKey ?? null,
     expires: Math.floor(services.now() / 1000) * 1000 + seconds * 1000,
   });
+  secrets.publish(token);
   return JSON.stringify({ ...body, _token: token });
 }
 
