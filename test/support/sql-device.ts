@@ -3,7 +3,7 @@ import type { SyncRequest, SyncResponse } from '../../shared/protocol/index.ts';
 import type { Composed } from '../../client/src/core/exchange.ts';
 import type { Address } from '../../client/src/core/row-store.ts';
 import { nodeSqlite } from '../../client/src/drivers/node-sqlite.ts';
-import { LocalDatabase, type RejectedEdit } from '../../client/src/sql/local-database.ts';
+import { LocalDatabase, type LocalEdit, type RejectedEdit } from '../../client/src/sql/local-database.ts';
 import type { SqlConnection } from '../../client/src/sql/connection.ts';
 
 export interface SqlDeviceOptions {
@@ -68,16 +68,17 @@ export class SqlDevice {
     return this.#database.rejected(this.#options.userId);
   }
 
-  put(address: Address, data: JsonObject): void {
-    this.#edit('upsert', address, data);
+  put({ collection, scope, documentId }: Address, data: JsonObject): void {
+    const documents = [{ documentId, content: JSON.stringify(data) }];
+    this.#edit({ kind: 'upsert', collection, scope, documents, track: true });
   }
 
   patch(address: Address, data: JsonObject): void {
-    this.#edit('patch', address, data);
+    this.#edit({ kind: 'patch', ...address, data });
   }
 
   remove(address: Address): void {
-    this.#edit('delete', address, null);
+    this.#edit({ kind: 'delete', ...address });
   }
 
   request(): SyncRequest {
@@ -98,7 +99,7 @@ export class SqlDevice {
     return this.#database.take(this.#options.userId, composed, response, null).more;
   }
 
-  #edit(kind: 'upsert' | 'patch' | 'delete', address: Address, data: JsonObject | null): void {
-    this.#database.write(this.#options.userId, [{ kind, ...address, data, track: true }], []);
+  #edit(made: LocalEdit): void {
+    this.#database.write(this.#options.userId, [made], []);
   }
 }

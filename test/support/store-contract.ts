@@ -166,16 +166,20 @@ export function storeContract(newPlace: () => Place): void {
     const before = open(place);
     await before.store('items').upsert({ id: '1', title: 'before' });
     await before.close();
-    await place.exec(`CREATE TRIGGER full BEFORE INSERT ON PendingChanges_items WHEN NEW.ID = '2'
+    // The content is written last: by then what is pending has been noted.
+    await place.exec(`CREATE TRIGGER full BEFORE INSERT ON items WHEN NEW.ID = '2'
       BEGIN SELECT RAISE(ABORT, 'disk full'); END`);
     const items = open(place).store('items');
-    await expect(
-      items.upsertBulk([
-        { id: '3', title: 'lost' },
-        { id: '2', title: 'lost' },
-      ]),
-    ).rejects.toThrow('disk full');
-    expect((await items.query()).map(({ id }) => id)).toEqual(['1']);
+    const broken = { id: '2', title: 'lost' };
+    await expect(items.upsert(broken)).rejects.toThrow('disk full');
+    await expect(items.upsertBulk([{ id: '3', title: 'lost' }, broken])).rejects.toThrow('disk full');
+    const both = items.transaction(async (transaction) => {
+      await transaction.patch('1', { title: 'lost' });
+      transaction.upsert(broken);
+    });
+    await expect(both).rejects.toThrow('disk full');
+    expect(await items.query()).toEqual([{ id: '1', title: 'before' }]);
+    expect((await items.pendingChanges()).map(({ id }) => id)).toEqual(['1']);
     await items.upsert({ id: '4', title: 'after' });
     expect((await items.pendingChanges()).map(({ id }) => id)).toEqual(['1', '4']);
   });

@@ -13,7 +13,7 @@ import {
 import { presumedOwnScope } from '../core/own-scope.ts';
 import type { Address } from '../core/row-store.ts';
 import { TidemarkError } from '../errors.ts';
-import { discard, edit, type Row } from '../row.ts';
+import { discard, edit } from '../row.ts';
 import {
   numberOf,
   quoteName,
@@ -26,7 +26,7 @@ import {
 import type { Model } from './model.ts';
 import { compileQuery, type PlainQuery } from './query.ts';
 import { knownModels, migrate, pendingTable, readMeta, writeMeta } from './schema.ts';
-import { SqlRowStore, statementsOf, type RowSession } from './sql-row-store.ts';
+import { SqlRowStore, statementsOf, type NewContent, type RowSession } from './sql-row-store.ts';
 
 /** A document with what the store knows of it. */
 export interface StoredDocument {
@@ -36,17 +36,23 @@ export interface StoredDocument {
   readonly lastModified: string;
 }
 
-/** One local write. `scope` null: the user's own. */
-export interface LocalEdit {
-  readonly kind: 'upsert' | 'patch' | 'delete';
+/** One local write. */
+export type LocalEdit = {
   readonly collection: string;
+  /** Null: the user's own. */
   readonly scope: string | null;
-  readonly documentId: string;
-  /** The document or the merge patch; null for a delete. */
-  readonly data: JsonObject | null;
-  /** False: the edit is not sent. The next version from the service replaces it. */
-  readonly track: boolean;
-}
+} & (
+  | {
+      readonly kind: 'upsert';
+      readonly documents: readonly NewContent[];
+      /** False: the edit is not sent. The next version from the service replaces it. */
+      readonly track: boolean;
+    }
+  | { readonly kind: 'patch'; readonly documentId: string; readonly data: JsonObject }
+  | { readonly kind: 'delete'; readonly documentId: string }
+);
+
+type LocalUpsert = Extract<LocalEdit, { readonly kind: 'upsert' }>;
 
 /** What a transaction has read: it holds only while that stands. */
 export interface Expected {
@@ -146,11 +152,16 @@ export class LocalDatabase {
     let position = 0;
     this.#session = {
       knownScopes: new Set(),
-      nextPosition: () => (position = Math.max(position + 1, env.now() * 1000)),
+      takePositions: (count) => {
+        const first = Math.max(position + 1, env.now() * 1000);
+        position = first + count - 1;
+        return first;
+      },
     };
     migrate(sql, models, userId, this.#time());
     this.#dropUnusedModels(models);
     this.#noticeCopies();
+    for (const { setup } of this.#models.values()) for (const statement of setup) sql.run(statement);
   }
 
   /** Calls back after each transaction that changed rows, with their collections. */
@@ -214,8 +225,18 @@ export class LocalDatabase {
    * @returns false where something expected no longer stands, and nothing was written
    */
   write(userId: string, edits: readonly LocalEdit[], expected: readonly Expected[]): boolean {
-    const lastModified = this.#time();
+    const at = this.#time();
     const touched = new Set<string>();
+    const [first] = edits;
+    if (
+      edits.length === 1 &&
+      first?.kind === 'upsert' &&
+      expected.length === 0 &&
+      this.#upsertAlone(userId, first, at)
+    ) {
+      this.#notify(new Set([first.collection]));
+      return true;
+    }
     const written = this.#transaction(userId, (store) => {
       for (const { collection, scope, documentId, content } of expected) {
         store.row({ collection, scope: scope ?? this.ownScope(userId), documentId });
@@ -223,18 +244,23 @@ export class LocalDatabase {
       }
       for (const change of edits) {
         this.#statements(change.collection);
-        const { collection, documentId } = change;
-        const address = { collection, scope: change.scope ?? this.ownScope(userId), documentId };
-        const row = store.row(address);
-        const next = apply(row, change, lastModified);
-        if (next === row) continue;
-        store.setRow(address, next, change.track ? undefined : lastModified);
-        touched.add(collection);
+        const scope = change.scope ?? this.ownScope(userId);
+        if (writeEdit(store, change, scope, at)) touched.add(change.collection);
       }
       return true;
     });
     this.#notify(touched);
     return written;
+  }
+
+  /** The usual write is one statement, and a statement is a transaction. @returns whether it was that */
+  #upsertAlone(userId: string, { collection, scope, documents, track }: LocalUpsert, at: string): boolean {
+    this.#statements(collection);
+    const named = scope ?? this.ownScope(userId);
+    const store = new SqlRowStore(this.#sql, userId, this.#models, this.#session);
+    if (!track || documents.length !== 1 || !store.knows(named)) return false;
+    store.upsert(collection, named, documents, at);
+    return true;
   }
 
   /** @param collection absent: all of them */
@@ -694,18 +720,38 @@ export class LocalDatabase {
   }
 }
 
-/** The row after a local edit; the same row where there is nothing to do. */
-function apply(row: Row, change: LocalEdit, lastModified: string): Row {
-  const { kind, data, track, documentId } = change;
-  if (kind === 'delete' && row.data === null) return row;
-  if (kind === 'patch' && row.data === null) {
-    throw new TidemarkError('not_found', `There is no document \`${documentId}\` to patch.`);
+/** @returns whether anything is other than it was */
+function writeEdit(store: SqlRowStore, change: LocalEdit, scope: string, at: string): boolean {
+  const { collection } = change;
+  if (change.kind === 'upsert') {
+    if (change.track) store.upsert(collection, scope, change.documents, at);
+    else for (const document of change.documents) storeUntracked(store, { collection, scope }, document, at);
+    return change.documents.length > 0;
   }
-  const content =
-    kind === 'patch' ? mergePatch(row.data, data ?? {}) : kind === 'delete' ? null : (data ?? {});
+  const address = { collection, scope, documentId: change.documentId };
+  const row = store.row(address);
+  if (change.kind === 'delete') {
+    if (row.data !== null) store.setRow(address, edit(row, null, at));
+    return row.data !== null;
+  }
+  if (row.data === null) {
+    throw new TidemarkError('not_found', `There is no document \`${change.documentId}\` to patch.`);
+  }
+  store.setRow(address, edit(row, mergePatch(row.data, change.data), at, 'patch'));
+  return true;
+}
+
+function storeUntracked(
+  store: SqlRowStore,
+  { collection, scope }: Pick<Address, 'collection' | 'scope'>,
+  { documentId, content }: NewContent,
+  at: string,
+): void {
+  const address = { collection, scope, documentId };
+  const row = store.row(address);
+  const data = objectOf(content);
   // Beside an edit that waits, what the user sees is what is sent.
-  if (!track && row.dirty === null) return { ...row, data: content };
-  return edit(row, content, lastModified, kind === 'patch' ? 'patch' : 'upsert');
+  store.setRow(address, row.dirty === null ? { ...row, data } : edit(row, data, at), at);
 }
 
 /** Positions are microseconds since the epoch. */

@@ -12,6 +12,11 @@ interface Statements {
   readonly model: Model;
   readonly read: string;
   readonly put: string;
+  /** What has to run on each connection before `upsertOne`. */
+  readonly setup: readonly string[];
+  readonly upsertOne: string;
+  readonly noteMany: string;
+  readonly putNoted: string;
   readonly drop: string;
   readonly putPending: string;
   readonly dropPending: string;
@@ -38,8 +43,10 @@ export function statementsOf(model: Model): Statements {
     LEFT JOIN ${pending} p ON p.UserId = k.UserId AND p.Scope = k.Scope AND p.ID = k.ID
     LEFT JOIN Tidemark_Absent a ON a.UserId = k.UserId AND a.Scope = k.Scope AND a.Collection = ${collection} AND a.ID = k.ID`;
   const keys = `SELECT UserId, Scope, ID, Position FROM ${pending}`;
+  const view = quoteName(`Tidemark_Upsert_${model.table}`);
   return {
     model,
+    ...upsertStatements(table, pending, collection, view),
     read: select('SELECT ? AS UserId, ? AS Scope, ? AS ID'),
     put: `INSERT INTO ${table} (UserId, Scope, ID, Content, LastModified, Version) VALUES (?, ?, ?, ?, ?, ?)
       ON CONFLICT (UserId, Scope, ID) DO UPDATE SET Content = excluded.Content, Version = excluded.Version,
@@ -64,12 +71,62 @@ export function statementsOf(model: Model): Statements {
   };
 }
 
+/**
+ * `edit` of an upsert, in SQL: it reads no row into this process, and one document is one statement, which is a transaction
+ * of its own. What is pending is noted first, for it refers to the content before. A trigger is the only way to write two
+ * tables with one statement; it is temporary, so no other program that opens the file meets it.
+ *
+ * An entry in `Tidemark_Absent` stays when its document comes back: nobody asks for it then, and the answer to the edit
+ * removes it.
+ */
+function upsertStatements(table: string, pending: string, collection: string, view: string) {
+  const key = (of: string, from: string) =>
+    `${of}.UserId = ${from}.UserId AND ${of}.Scope = ${from}.Scope AND ${of}.ID = ${from}.ID`;
+  const absentVersion = (from: string) =>
+    `(SELECT a.Version FROM Tidemark_Absent a WHERE ${key('a', from)} AND a.Collection = ${collection})`;
+  const note = (from: string, source: string) => `
+    INSERT INTO ${pending} (UserId, Scope, ID, Position, Type, LastModified, BaseVersion, Base)
+    SELECT ${from}.UserId, ${from}.Scope, ${from}.ID, ${from}.Position, 'upsert', ${from}.At,
+      CASE WHEN m.ID IS NULL THEN ${absentVersion(from)} ELSE m.Version END, m.Content
+    FROM ${source} LEFT JOIN ${table} m ON ${key('m', from)}
+    WHERE true ON CONFLICT (UserId, Scope, ID) DO UPDATE SET
+    BaseVersion = CASE WHEN Type IS NULL THEN excluded.BaseVersion ELSE BaseVersion END,
+    Base = CASE WHEN Type IS NULL THEN excluded.Base ELSE Base END,
+    Type = excluded.Type, LastModified = excluded.LastModified`;
+  const put = (from: string, source: string) => `
+    INSERT INTO ${table} (UserId, Scope, ID, Content, LastModified, Version)
+    SELECT ${from}.UserId, ${from}.Scope, ${from}.ID, ${from}.Content, ${from}.At, ${absentVersion(from)}
+    FROM ${source}
+    WHERE true ON CONFLICT (UserId, Scope, ID) DO UPDATE SET Content = excluded.Content, LastModified = excluded.LastModified`;
+  const row = '(SELECT 1)';
+  return {
+    setup: [
+      `CREATE TEMP VIEW IF NOT EXISTS ${view} (UserId, Scope, At, Position, ID, Content) AS SELECT 1, 1, 1, 1, 1, 1`,
+      `CREATE TEMP TRIGGER IF NOT EXISTS ${view.replace('Upsert', 'OnUpsert')} INSTEAD OF INSERT ON ${view}
+       BEGIN ${note('NEW', row)}; ${put('NEW', row)}; END`,
+    ],
+    upsertOne: `INSERT INTO ${view} (UserId, Scope, At, Position, ID, Content) VALUES (?, ?, ?, ?, ?, ?)`,
+    noteMany: note(
+      'n',
+      `(SELECT g.*, k.value AS ID, g.First + k.key AS Position
+        FROM (SELECT ? AS UserId, ? AS Scope, ? AS At, ? AS First) g, json_each(?) k) n`,
+    ),
+    putNoted: put('n', '(SELECT ? AS UserId, ? AS Scope, ? AS At, ? AS ID, ? AS Content) n'),
+  };
+}
+
 /** What outlives one transaction: it spares the usual write a statement. */
 export interface RowSession {
   /** User and scope, where both are known to be in `Tidemark_Scopes`. */
   readonly knownScopes: Set<string>;
-  /** Microseconds since the epoch, or just behind the last one: in this order edits are sent. */
-  readonly nextPosition: () => number;
+  /** The first of some positions: microseconds since the epoch, or just behind the last one. In this order edits are sent. */
+  readonly takePositions: (count: number) => number;
+}
+
+/** A document as JSON text. */
+export interface NewContent {
+  readonly documentId: string;
+  readonly content: string;
 }
 
 /** What the last read of a row found, so that writing it touches only the tables it has to. */
@@ -151,10 +208,34 @@ export class SqlRowStore implements RowStore {
     else if (was?.pending !== false) this.#sql.run(statements.dropPending, key);
   }
 
+  /** Can `upsert` of one document go without a transaction around it? */
+  knows(scope: string): boolean {
+    return this.#session.knownScopes.has(`${this.#userId} ${scope}`);
+  }
+
+  /** The user stores documents as wholes: `edit` for each, and `setRow`. */
+  upsert(collection: string, scope: string, documents: readonly NewContent[], at: string): void {
+    const statements = this.#models.get(collection);
+    if (statements === undefined) return;
+    this.#noteScope(scope);
+    const position = this.#session.takePositions(documents.length);
+    const [first] = documents;
+    const common = [this.#userId, scope, at];
+    if (documents.length === 1 && first !== undefined) {
+      this.#sql.run(statements.upsertOne, [...common, position, first.documentId, first.content]);
+      return;
+    }
+    const ids = JSON.stringify(documents.map(({ documentId }) => documentId));
+    this.#sql.run(statements.noteMany, [...common, position, ids]);
+    for (const { documentId, content } of documents) {
+      this.#sql.run(statements.putNoted, [...common, documentId, content]);
+    }
+  }
+
   #putPending(statements: Statements, key: readonly string[], { dirty, inFlight, whole, shadow }: Row): void {
     this.#sql.run(statements.putPending, [
       ...key,
-      this.#session.nextPosition(),
+      this.#session.takePositions(1),
       dirty?.type ?? null,
       dirty?.lastModified ?? null,
       dirty?.baseVersion ?? null,

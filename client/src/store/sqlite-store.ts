@@ -5,6 +5,7 @@ import { describeError, TidemarkError } from '../errors.ts';
 import type { SqlRow, SqlValue } from '../sql/connection.ts';
 import type { Database } from '../sql/database.ts';
 import type { Expected, LocalEdit, StoredDocument } from '../sql/local-database.ts';
+import type { NewContent } from '../sql/sql-row-store.ts';
 import type { Collection } from './collection.ts';
 import {
   plainQuery,
@@ -70,8 +71,7 @@ export class SqliteStore<T extends object> implements DocumentStore<T> {
   }
 
   async upsertBulk(documents: readonly T[], { trackChanges = true }: WriteOptions = {}): Promise<void> {
-    const edits = documents.map((document) => this.#upsert(document, trackChanges));
-    if (edits.length > 0) await this.#write(edits);
+    if (documents.length > 0) await this.#write([this.#upsert(documents, trackChanges)]);
   }
 
   async patch(id: string, patch: MergePatch<T>): Promise<T> {
@@ -182,40 +182,30 @@ export class SqliteStore<T extends object> implements DocumentStore<T> {
       seen.set(id, found?.content ?? null);
       return found?.content ?? null;
     };
-    const note = (
-      kind: LocalEdit['kind'],
-      id: string,
-      data: JsonObject | null,
-      now: JsonObject | null,
-    ): void => {
-      written.set(id, now);
-      edits.push({
-        kind,
-        collection: this.collection,
-        scope: this.#scope,
-        documentId: id,
-        data,
-        track: true,
-      });
-    };
+    const place = { collection: this.collection, scope: this.#scope };
     const transaction: StoreTransaction<T> = {
       get: async (id) => {
         const content = await read(id);
         return content === null ? null : this.#shown(id, content);
       },
       upsert: (document) => {
-        const { documentId, data } = this.#upsert(document, true);
-        note('upsert', documentId, data, data);
+        const { documentId, content } = this.#toContent(document);
+        written.set(documentId, parseJson(content));
+        edits.push({ ...place, kind: 'upsert', documents: [{ documentId, content }], track: true });
       },
       patch: async (id, patch) => {
         const content = await read(id);
         if (content === null) throw notFound(this.collection, id);
-        const data = toJson(patch, this.collection);
+        const data = parseJson(toText(patch, this.collection));
         const next = mergePatch(content, data);
         this.#check(next);
-        note('patch', id, data, next);
+        written.set(id, next);
+        edits.push({ ...place, kind: 'patch', documentId: id, data });
       },
-      delete: (id) => note('delete', id, null, null),
+      delete: (id) => {
+        written.set(id, null);
+        edits.push({ ...place, kind: 'delete', documentId: id });
+      },
     };
     const reads = (): Expected[] =>
       [...seen].map(([documentId, content]) => ({
@@ -230,21 +220,36 @@ export class SqliteStore<T extends object> implements DocumentStore<T> {
   async #write(edits: readonly LocalEdit[], expected: readonly Expected[] = []): Promise<boolean> {
     const database = await this.#context.database();
     const written = await database.write(this.#context.userId(), edits, expected);
-    if (written && edits.some(({ track }) => track)) this.#context.onEdit();
+    if (written && edits.some((made) => made.kind !== 'upsert' || made.track)) this.#context.onEdit();
     return written;
   }
 
-  #upsert(document: T, track: boolean): LocalEdit {
-    const data = toJson(document, this.collection);
-    const { [this.#key]: id } = data;
+  #upsert(documents: readonly T[], track: boolean): LocalEdit {
+    return {
+      kind: 'upsert',
+      collection: this.collection,
+      scope: this.#scope,
+      documents: documents.map((document) => this.#toContent(document)),
+      track,
+    };
+  }
+
+  #toContent(document: T): NewContent {
+    const content = toText(document, this.collection);
+    // Reading the text back costs as much as writing it: only where something depends on what JSON made of the document.
+    const { [this.#key]: given } = document as Readonly<Record<string, unknown>>;
+    const isPlain =
+      typeof given === 'string' && Object.hasOwn(document, this.#key) && !('toJSON' in document);
+    const data = isPlain && this.#options.schema === undefined ? null : parseJson(content);
+    const id = data === null ? given : data[this.#key];
     if (typeof id !== 'string' || !isDocumentId(id)) {
       throw new TidemarkError(
         'invalid_document',
         `A document of \`${this.collection}\` needs a text in \`${this.#key}\`: 1 to 250 characters, none of / \\ ? # and no control characters.`,
       );
     }
-    this.#check(data);
-    return { kind: 'upsert', collection: this.collection, scope: this.#scope, documentId: id, data, track };
+    if (data !== null) this.#check(data);
+    return { documentId: id, content };
   }
 
   #check(data: JsonObject): void {
@@ -281,16 +286,19 @@ const notFound = (collection: string, id: string): TidemarkError =>
 /** A value that other code changes while this one waits. */
 const isOver = (read: () => boolean): boolean => read();
 
-/** What JSON keeps of a value: dates become text, members without a value go. */
-function toJson(value: unknown, collection: string): JsonObject {
+/** A value as JSON keeps it: dates become text, members without a value go. */
+function toText(value: unknown, collection: string): string {
+  let text: unknown;
   try {
-    const json: unknown = JSON.parse(JSON.stringify(value));
-    if (isJsonObject(json)) return json;
+    text = JSON.stringify(value);
   } catch (error) {
     throw new TidemarkError(
       'invalid_document',
       `A document of \`${collection}\` is no JSON: ${describeError(error)}`,
     );
   }
+  if (typeof text === 'string' && text.startsWith('{')) return text;
   throw new TidemarkError('invalid_document', `A document of \`${collection}\` is no JSON object.`);
 }
+
+const parseJson = (text: string): JsonObject => JSON.parse(text) as JsonObject;
