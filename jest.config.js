@@ -1,3 +1,5 @@
+import { bundledPackages } from './test/support/packages.ts';
+
 /** @type {import('jest').Config} */
 export default {
   // Node's, and it fails a file whose tests made the app write a key or a token anywhere.
@@ -8,8 +10,7 @@ export default {
     '<rootDir>/client/test/**/*.test.ts',
     '<rootDir>/emulator/test/**/*.test.ts',
   ],
-  // Types are checked by `npm run check`; here they are only removed. jose and typebox ship ES modules only,
-  // which Jest's CommonJS runtime cannot load as they are.
+  // Types are checked by `npm run check`; here they are only removed.
   transform: {
     '\\.m?[jt]s$': [
       '@swc/jest',
@@ -20,7 +21,7 @@ export default {
       },
     ],
   },
-  transformIgnorePatterns: ['/node_modules/(?!(jose|typebox)/)'],
+  moduleNameMapper: bundledPackages,
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.local/'],
   maxWorkers: 2,
   // Generous: on a busy machine a test of real servers takes many times what it takes on an idle one.
