@@ -3,7 +3,7 @@ import { RequestError } from '../errors.ts';
 export interface MintLimits {
   /** Request units of metadata that this process may spend each second; an account has 240 for all. */
   readonly requestUnitsPerSecond: number;
-  /** Longest time that a mint waits for its turn, in milliseconds. */
+  /** Longest time that a mint is let wait for its turn, in milliseconds; twice that where the account slows down meanwhile. */
   readonly maxWait: number;
 }
 
@@ -80,28 +80,37 @@ export function createMintLimiter(limits: MintLimits, dependencies: LimiterDepen
   const costMs = (charge: number, time: number): number =>
     (charge / (limits.requestUnitsPerSecond * currentSpeed(time))) * 1000;
 
+  /** After a step back of the clock nothing is owed for a time that has not come. */
+  const settle = (time: number): void => {
+    if (freeAt - time > limits.maxWait + RECOVERY_MS) freeAt = time;
+  };
+
+  const busy = (from: number, time: number): RequestError => {
+    comeBackAt = Math.min(Math.max(comeBackAt, from) + costMs(guess, time), time + MAX_RETRY_AFTER * 1000);
+    const seconds = Math.ceil(((comeBackAt - time) / 1000) * (1 + 0.1 * random()));
+    return new RequestError('token_service_busy', { headers: { 'retry-after': String(seconds) } });
+  };
+
   /** One after the other: where timers come late, all at once, the mints still start one after the other. */
-  const takeTurn = async (): Promise<number> => {
-    const wait = freeAt - now();
-    if (wait > 0) await sleep(wait);
+  const takeTurn = async (until: number): Promise<number> => {
+    const before = now();
+    settle(before);
+    // It was expected to be free in time, and throttling has made it later.
+    if (freeAt > until + limits.maxWait) throw busy(freeAt, before);
+    if (freeAt > before) await sleep(freeAt - before);
     const time = now();
     freeAt = Math.max(freeAt, time - BURST_MS) + costMs(guess, time);
     return guess;
   };
 
-  const waitForTurn = (): Promise<number> => {
+  /** @param until the latest time to begin */
+  const waitForTurn = (until: number): Promise<number> => {
     const time = now();
-    // After a step back of the clock nothing is owed for a time that has not come.
-    if (freeAt - time > limits.maxWait + RECOVERY_MS) freeAt = time;
-    const cost = costMs(guess, time);
-    const start = Math.max(freeAt, time) + waiting * cost;
-    if (start - time > limits.maxWait) {
-      comeBackAt = Math.min(Math.max(comeBackAt, start) + cost, time + MAX_RETRY_AFTER * 1000);
-      const seconds = Math.ceil(((comeBackAt - time) / 1000) * (1 + 0.1 * random()));
-      throw new RequestError('token_service_busy', { headers: { 'retry-after': String(seconds) } });
-    }
+    settle(time);
+    const start = Math.max(freeAt, time) + waiting * costMs(guess, time);
+    if (start > until) throw busy(start, time);
     waiting += 1;
-    const turn = line.then(takeTurn).finally(() => (waiting -= 1));
+    const turn = line.then(() => takeTurn(until)).finally(() => (waiting -= 1));
     line = turn.then(
       () => undefined,
       () => undefined,
@@ -113,13 +122,15 @@ export function createMintLimiter(limits: MintLimits, dependencies: LimiterDepen
     const time = now();
     speed = Math.max(SLOWEST, currentSpeed(time) / 2);
     speedAt = time;
-    freeAt = Math.max(freeAt, time + milliseconds);
+    freeAt = Math.max(freeAt, time + Math.min(milliseconds, RECOVERY_MS));
   };
 
   return {
     run: async (work) => {
+      // One that is throttled queues again, and that counts as the same wait: nobody waits for ever.
+      const until = now() + limits.maxWait;
       for (;;) {
-        const reserved = await waitForTurn();
+        const reserved = await waitForTurn(Math.min(until, now() + limits.maxWait));
         try {
           const { value, charge } = await work();
           // What it really took is settled afterwards, and expected of the next one.
