@@ -1,8 +1,7 @@
-import { RequestError } from '../errors.ts';
 import { toIdentity, type ClaimMapping, type Identity, type RoleMapping } from './identity.ts';
 import type { KeySetDependencies } from './key-set.ts';
 import { PRINCIPAL_HEADER, readPrincipal } from './platform-principal.ts';
-import { createVerifier, type IssuerSettings, type Verified } from './verify.ts';
+import { createVerifier, refuse, requireScopes, type IssuerSettings, type Verified } from './verify.ts';
 
 /** An issuer whose users may come in, and how its claims are read. */
 export interface TrustedIssuer extends IssuerSettings {
@@ -58,7 +57,8 @@ export function createAuthenticator(
     const claims = readPrincipal(header);
     const issuer = issuers.find((each) => each.issuer === claims?.['iss']);
     // Without the issuer's name a user of another provider could come in under a name of this one.
-    if (claims === null || issuer === undefined) throw new RequestError('invalid_token');
+    if (claims === null || issuer === undefined) throw refuse('invalid_token');
+    requireScopes(claims, issuer.requiredScopes);
     return { issuer, claims };
   };
 

@@ -88,11 +88,14 @@ export function createKeySet(
       return await keys.find(header, token);
     } catch (error) {
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-      if (flight === undefined && Math.abs(now() - lookedAt) < LOOK_AGAIN_MS) {
-        if (lastLookFailed) throw new Unavailable('The identity provider did not give its keys.', 5);
-        throw error;
+      if (flight === undefined) {
+        if (Math.abs(now() - lookedAt) < LOOK_AGAIN_MS) {
+          if (lastLookFailed) throw new Unavailable('The identity provider did not give its keys.', 5);
+          throw error;
+        }
+        lookedAt = now();
       }
-      lookedAt = now();
+      // One that is under way may have begun before the key was there: it does not count as a look for it.
       return (await load()).find(header, token);
     }
   };
@@ -141,7 +144,11 @@ async function readJson(address: string, fetch: KeySetDependencies['fetch']): Pr
       redirect: 'manual',
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    if (response.status !== 200) throw new Error(`It answered ${response.status}.`);
+    if (response.status !== 200) {
+      // Its connection is free again, whatever it goes on to say.
+      await response.body?.cancel();
+      throw new Error(`It answered ${response.status}.`);
+    }
     body = JSON.parse(await readText(response));
     if (typeof body !== 'object' || body === null) throw new Error('It answered no JSON object.');
     return body;

@@ -81,8 +81,12 @@ function readBearer(authorization: string | null): string {
   return token;
 }
 
-/** `scp` is how Microsoft Entra ID names what RFC 8693 calls `scope`; one text with spaces, or a list. */
-function requireScopes(claims: JWTPayload, required: readonly string[]): void {
+/**
+ * `scp` is how Microsoft Entra ID names what RFC 8693 calls `scope`; one text with spaces, or a list.
+ *
+ * @throws RequestError `insufficient_scope`
+ */
+export function requireScopes(claims: JWTPayload, required: readonly string[]): void {
   const granted = new Set(
     [claims['scp'], claims['scope']]
       .flat()
@@ -96,7 +100,12 @@ function requireScopes(claims: JWTPayload, required: readonly string[]): void {
   });
 }
 
-const refuse = (code: 'invalid_token' | 'token_expired', detail?: string, cause?: unknown): RequestError =>
+/** A refusal of who is calling, with the challenge of RFC 6750. */
+export const refuse = (
+  code: 'invalid_token' | 'token_expired',
+  detail?: string,
+  cause?: unknown,
+): RequestError =>
   new RequestError(code, {
     ...(detail === undefined ? {} : { detail }),
     headers: { 'www-authenticate': 'Bearer error="invalid_token"' },

@@ -73,6 +73,8 @@ const REFRESH_AT = 0.8;
 const JITTER = 0.1;
 /** A clock that was set back by more than this no longer tells the age of what is kept. */
 const CLOCK_STEP_MS = 60_000;
+/** A lifetime that is asked for is cut to a multiple of this, in seconds: so few different ones can be under way at once. */
+const LIFETIME_STEP = 600;
 /** Upper bound of the tokens kept; the one unused for longest goes first. */
 const MAX_CACHED = 10_000;
 
@@ -80,8 +82,9 @@ const MAX_CACHED = 10_000;
  * Minting is a metadata request, and those are limited to 240 RU/s for a whole account: so a token is kept for most of
  * its life, and a burst of requests of one user costs one mint.
  *
- * A lifetime that is asked for is an upper bound: a kept token that ends sooner will do. So whatever lifetimes a user
- * asks for, no more is minted than for one who asks for the shortest only.
+ * A lifetime that is asked for is an upper bound: a kept token that ends sooner will do, and so will one of the full ten
+ * minutes below. So whatever lifetimes a user asks for, one after the other no more is minted than for one who asks for
+ * the shortest only, and all at once no more than there are full ten minutes in the longest life.
  */
 export function createBroker(settings: BrokerSettings, dependencies: BrokerDependencies): Broker {
   const { store, limiter, now, random } = dependencies;
@@ -89,6 +92,11 @@ export function createBroker(settings: BrokerSettings, dependencies: BrokerDepen
   const flights = new Map<string, Promise<ScopeToken>>();
   let latest = -Infinity;
   let generation = 0;
+
+  const forget = (): void => {
+    generation += 1;
+    cache.clear();
+  };
 
   const mint = async (
     identity: Identity,
@@ -137,9 +145,13 @@ export function createBroker(settings: BrokerSettings, dependencies: BrokerDepen
   ): Promise<ScopeToken> => {
     const key = `${mode} ${identity.userId} ${scope}`;
     const time = now();
-    // Tokens end by the clock of Cosmos DB: after a step back they would be handed out beyond their end.
-    if (time < latest - CLOCK_STEP_MS) cache.clear();
-    latest = time;
+    // Tokens end by the clock of Cosmos DB: after a step back they would be handed out beyond their end, and so would
+    // those that are being made, whose end was reckoned before it. Small steps add up.
+    if (time < latest - CLOCK_STEP_MS) {
+      forget();
+      latest = time;
+    }
+    latest = Math.max(latest, time);
     const kept = cache.get(key);
     if (
       kept !== undefined &&
@@ -162,7 +174,7 @@ export function createBroker(settings: BrokerSettings, dependencies: BrokerDepen
 
   return {
     tokensFor: async (identity, ask, onMint) => {
-      const lifetime = Math.min(ask.lifetime ?? settings.lifetime, settings.maxLifetime);
+      const lifetime = lifetimeOf(ask.lifetime, settings);
       const scopes = [...new Set(ask.scopes ?? [identity.ownScope])];
       // All are looked at before anything is minted: a refusal costs nothing.
       const asked = scopes.map((scope) => ({ scope, mode: grantFor(identity, scope, ask.mode, settings) }));
@@ -174,11 +186,13 @@ export function createBroker(settings: BrokerSettings, dependencies: BrokerDepen
       return ask.scopes === null ? first : { ...first, tokens };
     },
 
-    forget: () => {
-      generation += 1;
-      cache.clear();
-    },
+    forget,
   };
+}
+
+function lifetimeOf(asked: number | null, { lifetime, maxLifetime }: BrokerSettings): number {
+  if (asked === null) return Math.min(lifetime, maxLifetime);
+  return Math.min(Math.floor(asked / LIFETIME_STEP) * LIFETIME_STEP, maxLifetime);
 }
 
 /**

@@ -88,11 +88,18 @@ export function createKeyProvider(source: KeySource, dependencies: KeyProviderDe
     return key;
   };
 
+  /** Was it refused a moment ago? Two bad keys must not be tried in turn for ever. */
+  const isRefused = (key: string): boolean =>
+    Math.abs(now() - (refusals.get(key) ?? -Infinity)) < REFUSED_PAUSE_MS;
+
   const read = (): Promise<string> =>
     (flight ??= (async () => {
       try {
         const slot = known?.slot ?? 0;
-        return use(await readSecret(slot), slot);
+        const key = await readSecret(slot);
+        // Read before Cosmos DB refused it: what was found instead since then is better.
+        if (known !== undefined && known.key !== key && isRefused(key)) return known.key;
+        return use(key, slot);
       } catch (error) {
         failedAt = now();
         refreshAt = failedAt + RETRY_MS;
@@ -101,10 +108,6 @@ export function createKeyProvider(source: KeySource, dependencies: KeyProviderDe
         flight = undefined;
       }
     })());
-
-  /** Was it refused a moment ago? Two bad keys must not be tried in turn for ever. */
-  const isRefused = (key: string): boolean =>
-    Math.abs(now() - (refusals.get(key) ?? -Infinity)) < REFUSED_PAUSE_MS;
 
   const findOther = async (): Promise<string | null> => {
     const slot = known?.slot ?? 0;

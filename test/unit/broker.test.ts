@@ -150,6 +150,30 @@ describe('The token broker', () => {
     expect((await ask(alice)).token).toBe('token 2');
   });
 
+  it('keeps nothing that was being made when the clock was set back: its end was reckoned by the other clock', async () => {
+    let finish: ((token: string) => void) | undefined;
+    const { ask, clock, minted } = setUp({ mint: () => new Promise((resolve) => (finish = resolve)) });
+    const flying = ask(alice);
+    clock.now -= 600_000;
+    const next = ask(alice);
+    finish?.('new');
+    expect((await next).token).toBe('new');
+    expect(minted).toHaveLength(2);
+    expect(Date.parse((await ask(alice)).expiresAt)).toBe(clock.now + 1_000_000);
+    void flying;
+  });
+
+  it('takes many small steps back for one: together they are a large one', async () => {
+    const { ask, clock } = setUp();
+    await ask(alice);
+    for (let step = 0; step < 10; step += 1) {
+      clock.now -= 10_000;
+      await ask(alice);
+    }
+    // The first token would be handed out 100 s beyond its end.
+    expect((await ask(alice)).token).toBe('token 2');
+  });
+
   it('gives nothing out again that was made before everything had to be forgotten, nor what was under way', async () => {
     let finish: ((token: string) => void) | undefined;
     const waiting = () => new Promise<string>((resolve) => (finish = resolve));
@@ -179,6 +203,23 @@ describe('The token broker', () => {
     expect(Date.parse((await fresh.ask(alice, { lifetime: 86_400 })).expiresAt)).toBe(
       fresh.clock.now + 2_000_000,
     );
+  });
+});
+
+describe('Many lifetimes asked for at once', () => {
+  it('make a token for each full ten minutes at most, and nobody gets one that lives longer than asked', async () => {
+    const { ask, minted, clock } = setUp({ lifetime: 3_600, maxLifetime: 3_600 });
+    const lifetimes = Array.from({ length: 3_000 }, (_, index) => 600 + index);
+    const answers = await Promise.all(lifetimes.toReversed().map((lifetime) => ask(alice, { lifetime })));
+    expect(new Set(minted.map(({ lifetime }) => lifetime))).toEqual(
+      new Set([3_000, 2_400, 1_800, 1_200, 600]),
+    );
+    expect(minted).toHaveLength(5);
+    lifetimes.toReversed().forEach((lifetime, index) => {
+      const lives = (Date.parse(answers[index]?.expiresAt ?? '') - clock.now) / 1000;
+      expect(lives).toBeLessThanOrEqual(lifetime);
+      expect(lives).toBeGreaterThan(lifetime - 600);
+    });
   });
 });
 

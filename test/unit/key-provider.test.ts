@@ -6,7 +6,14 @@ const MINUTE = 60_000;
 /** The real SecretClient against a vault that asks for a token first, as Key Vault does. */
 function setUp() {
   const clock = { now: 1_000_000_000_000 };
-  const vault = { primary: 'first', secondary: 'other', isDown: false, reads: [] as string[], changes: 0 };
+  const vault = {
+    primary: 'first',
+    secondary: 'other',
+    isDown: false,
+    reads: [] as string[],
+    changes: 0,
+    wait: null as Promise<void> | null,
+  };
   const httpClient: HttpClient = {
     sendRequest: (request) => {
       const answer = (status: number, body: object, headers: Record<string, string> = {}) =>
@@ -29,11 +36,12 @@ function setUp() {
       const name = request.url.includes('/secrets/secondary') ? 'secondary' : 'primary';
       vault.reads.push(name);
       if (vault.isDown) return answer(403, { error: { code: 'Forbidden', message: 'no' } });
-      return answer(200, {
+      const found = answer(200, {
         value: vault[name],
         id: `https://v.vault.azure.net/secrets/${name}/1`,
         attributes: {},
       });
+      return vault.wait?.then(() => found) ?? found;
     },
   };
   const provider = createKeyProvider(
@@ -108,6 +116,24 @@ describe('The key provider', () => {
     expect(await provider.get()).toBe('other');
     vault.primary = 'second';
     expect(await provider.refused('other')).toBe('second');
+  });
+
+  it('is not led back by a look at the vault that began before the key was refused', async () => {
+    const { clock, vault, provider, settle } = setUp();
+    await provider.get();
+    let answer: (() => void) | undefined;
+    vault.wait = new Promise((resolve) => (answer = resolve));
+    // The look ahead of time finds the old key still, and is slow to tell.
+    clock.now += 10 * MINUTE;
+    expect(await provider.get()).toBe('first');
+    await settle();
+    vault.wait = null;
+    vault.primary = 'second';
+    expect(await provider.refused('first')).toBe('second');
+    answer?.();
+    await settle();
+    expect(await provider.get()).toBe('second');
+    expect(vault.changes).toBe(1);
   });
 
   it('does not ask the vault for every refused request when no key is good', async () => {

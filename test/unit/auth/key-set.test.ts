@@ -9,7 +9,14 @@ const MINUTE = 60_000;
 /** An identity provider behind `fetch`. */
 async function setUp(issuer = ISSUER, jwksUri: string | null = null) {
   const publicKeys: object[] = [];
-  const idp = { isDown: false, asked: [] as string[], uri: KEYS, issuer, answer: null as Response | null };
+  const idp = {
+    isDown: false,
+    asked: [] as string[],
+    uri: KEYS,
+    issuer,
+    answer: null as Response | null,
+    wait: null as Promise<void> | null,
+  };
   const addKey = async (kid: string): Promise<void> => {
     const { publicKey } = await generateKeyPair('ES256');
     publicKeys.unshift({ ...(await exportJWK(publicKey)), kid, alg: 'ES256', use: 'sig' });
@@ -28,7 +35,8 @@ async function setUp(issuer = ISSUER, jwksUri: string | null = null) {
         const body = address.includes('openid-configuration')
           ? { issuer: idp.issuer, jwks_uri: idp.uri }
           : { keys: publicKeys };
-        return Promise.resolve(Response.json(body));
+        const response = Response.json(body);
+        return idp.wait?.then(() => response) ?? Promise.resolve(response);
       },
     },
   );
@@ -83,6 +91,22 @@ describe('The keys of an issuer', () => {
     await addKey('two');
     await look('two');
     await look('one');
+  });
+
+  it('are looked for once more where a look under way began before the new one was there', async () => {
+    const { idp, clock, look, addKey, settle } = await setUp(ISSUER, 'https://set.example/k');
+    await look('one');
+    let answer: (() => void) | undefined;
+    idp.wait = new Promise((resolve) => (answer = resolve));
+    clock.now += 10 * MINUTE;
+    await look('one');
+    await settle();
+    idp.wait = null;
+    await addKey('two');
+    const early = look('two');
+    answer?.();
+    await expect(early).rejects.toMatchObject({ code: 'ERR_JWKS_NO_MATCHING_KEY' });
+    await look('two');
   });
 
   it('are not asked for with every made-up name: once in ten seconds, which brings all that are new', async () => {
@@ -149,6 +173,14 @@ describe('The keys of an issuer', () => {
     const { idp, look } = await setUp();
     idp.answer = answer();
     await expect(look('one')).rejects.toMatchObject({ name: 'Unavailable' });
+  });
+
+  it('an answer that is refused is not left half read: its connection is free again', async () => {
+    const { idp, look } = await setUp();
+    const cancelled = jest.fn();
+    idp.answer = new Response(new ReadableStream({ cancel: cancelled }), { status: 500 });
+    await expect(look('one')).rejects.toMatchObject({ name: 'Unavailable' });
+    expect(cancelled).toHaveBeenCalledTimes(1);
   });
 
   it('are fetched anew when the clock was set back', async () => {
