@@ -18,7 +18,7 @@ const metrics = (name: string) =>
   );
 
 it('tells of syncs, conflicts, rejected changes, refused requests, resyncs and minted tokens', () => {
-  expect(events('SyncDone')).toHaveLength(3);
+  expect(events('SyncDone')).toHaveLength(4);
   expect(events('SyncDone')[1]).toMatchObject({
     changes: '2',
     rejected: '1',
@@ -30,7 +30,8 @@ it('tells of syncs, conflicts, rejected changes, refused requests, resyncs and m
   expect(events('Resync')).toEqual([{ scopes: '1' }]);
   expect(events('TokenMinted')).toHaveLength(1);
   expect(events('RequestRefused').map(({ code, status }) => `${code} ${status}`)).toEqual([
-    'invalid_token 401',
+    ...Array.from({ length: 4 }, () => 'invalid_token 401'),
+    'unavailable 503',
     'unavailable 503',
   ]);
 });
@@ -40,7 +41,7 @@ it('adds up documents, request units, throttled requests, phases and how long ed
   expect(sum('tidemark.documents')).toBeGreaterThan(2);
   expect(sum('tidemark.cosmos.request_units')).toBeGreaterThan(10);
   expect(sum('tidemark.cosmos.throttled')).toBe(2);
-  expect(sum('tidemark.requests')).toBe(6);
+  expect(sum('tidemark.requests')).toBe(11);
   const phases = metrics('tidemark.duration').map((metric) => (metric as { phase?: string }).phase);
   expect(new Set(phases)).toEqual(new Set(['authenticate', 'database', 'total']));
   const [age] = metrics('tidemark.pending.age');

@@ -19,8 +19,10 @@ export const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 /**
  * Puts the built app through everything it has words for, and gives what the real SDK sent to an ingestion endpoint on
  * this machine.
+ *
+ * @param what `trouble`: all that it can meet. `health`: syncs and a token, and nothing else
  */
-export async function captureTelemetry(): Promise<Captured> {
+export async function captureTelemetry(what: 'trouble' | 'health' = 'trouble'): Promise<Captured> {
   const ingestion = await startIngestion();
   try {
     const stack = await startStack({
@@ -45,9 +47,21 @@ export async function captureTelemetry(): Promise<Captured> {
         data: { text },
         ...more,
       });
+      const mint = async (sub: string) =>
+        call(`${stack.api}/GetCosmosToken`, {
+          headers: { authorization: `Bearer ${await stack.issuerHandle.token({ sub })}` },
+        });
+      const { faults } = stack.emulator;
       await sync({ deviceId: 'phone', changes: [edit('rabbit-hole', 'down it went')] });
+      if (what === 'health') {
+        for (let i = 0; i < 4; i += 1)
+          await sync({ deviceId: 'tablet', changes: [edit(`note-${i}`, 'so what')] });
+        await mint('alice.in.wonderland');
+        await stack.dispose();
+        return { envelopes: ingestion.envelopes, text: ingestion.text(), secrets: {}, traceparents: [] };
+      }
       // Throttled at first.
-      stack.emulator.faults.add({
+      faults.add({
         operation: 'batch',
         times: 2,
         action: { kind: 'status', status: 429, subStatus: 3200, retryAfterMs: 1 },
@@ -62,13 +76,18 @@ export async function captureTelemetry(): Promise<Captured> {
         ],
       });
       await sync({ deviceId: 'phone', checkpoints: { 'user:alice.in.wonderland': 'unreadable' } });
-      await postSync(stack, 'not.a.token', { protocol: 1, deviceId: 'phone' });
-      stack.emulator.faults.add({ operation: 'batch', times: 100, action: { kind: 'status', status: 503 } });
+      for (let i = 0; i < 4; i += 1) await postSync(stack, 'not.a.token', { protocol: 1, deviceId: 'phone' });
+      faults.add({ operation: 'batch', times: 100, action: { kind: 'status', status: 503 } });
       await sync({ deviceId: 'phone', changes: [edit('rabbit-hole', 'never there')] });
-      stack.emulator.faults.clear();
-      const minted = await call(`${stack.api}/GetCosmosToken`, {
-        headers: { authorization: `Bearer ${token}` },
-      });
+      faults.clear();
+      const minted = await mint('alice.in.wonderland');
+      faults.add({ resource: 'permission', times: 100, action: { kind: 'status', status: 503 } });
+      await mint('hatter');
+      faults.clear();
+      // A device that was in a drawer, on a day when the database is slow.
+      faults.add({ operation: 'batch', times: 1, action: { kind: 'delay', ms: 2_100 } });
+      const longAgo = new Date(Date.now() - 40 * 86_400_000).toISOString();
+      await sync({ deviceId: 'drawer', changes: [edit('late', 'so late', { lastModified: longAgo })] });
       const traceparents = stack.emulator.requests.entries.flatMap(({ traceparent }) => traceparent ?? []);
       await stack.dispose();
       return {

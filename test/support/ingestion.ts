@@ -22,6 +22,8 @@ export interface Envelope {
         readonly name: string;
         readonly value: number;
         readonly count?: number;
+        readonly min?: number;
+        readonly max?: number;
       }[];
     };
   };
