@@ -3,10 +3,10 @@ import { benchEmulator } from '../emulator/bench/emulator-bench.ts';
 import { compareEmulators } from '../emulator/bench/other-emulator.ts';
 import { buildApp } from '../scripts/build-app.ts';
 import { benchClient } from './client.ts';
+import { areOthersInstalled, benchCompare, installOthers } from './compare.ts';
 import { benchCost } from './cost.ts';
 import { benchGateway, benchScopeSize } from './gateway.ts';
 import { benchMemory } from './memory.ts';
-import { comparePouch, POUCH_PACKAGES } from './pouchdb.ts';
 import { benchTelemetry } from './telemetry.ts';
 import { benchTokens } from './tokens.ts';
 
@@ -17,9 +17,6 @@ import { benchTokens } from './tokens.ts';
  */
 
 const BASELINE = new URL('baseline.json', import.meta.url);
-/** Where the packages to compare with are: `npm i --no-save` puts them here, a folder of their own is named instead. */
-const POUCH_FOLDER = process.env['POUCHDB_FOLDER'] ?? '.';
-
 type Figures = Record<string, number>;
 const missing: string[] = [];
 
@@ -28,10 +25,11 @@ const PARTS: Record<string, () => Promise<Figures>> = {
   gateway: benchGateway,
   scope: benchScopeSize,
   memory: benchMemory,
-  pouchdb: async () => {
-    const figures = await comparePouch(POUCH_FOLDER);
-    if (figures === null) missing.push(POUCH_PACKAGES);
-    return figures ?? {};
+  compare: async () => {
+    if (asked.includes('compare')) installOthers();
+    if (areOthersInstalled()) return benchCompare();
+    missing.push('PouchDB and RxDB: `npm run bench -- compare` installs them in bench/compare');
+    return {};
   },
   tokens: async () => {
     await buildApp(process.cwd());

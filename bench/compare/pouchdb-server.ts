@@ -8,10 +8,10 @@ import { join } from 'node:path';
  * is answered (`sync` of LevelDB), as in the emulator beside which it is measured; PouchDB by itself leaves that to the
  * operating system.
  *
- * Arguments: the folder with the packages, the folder for data. Prints the address.
+ * Argument: the folder for data. Prints the address.
  */
-const [modules = '', data = ''] = process.argv.slice(2);
-const load = createRequire(join(modules, 'package.json'));
+const [, , data = ''] = process.argv;
+const load = createRequire(import.meta.url);
 
 type Batch = (operations: unknown, options: object, done: unknown) => unknown;
 interface Level {
