@@ -30,6 +30,8 @@ export type ClientErrorCode =
   | 'contended'
   /** The database was written by a newer version of this library. */
   | 'database_too_new'
+  /** The browser has no place for a database, as in some private windows, or SQLite could not be loaded there. */
+  | 'storage_unavailable'
   /** The client was closed. */
   | 'closed';
 

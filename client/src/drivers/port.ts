@@ -14,7 +14,8 @@ import {
 /** The part of a `Worker`, a `MessagePort` or a worker's own scope that is used. */
 export interface Port {
   postMessage(message: unknown): void;
-  addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
+  /** `message` has `data`; `error` is of workers whose script fails. */
+  addEventListener(type: 'message' | 'error', listener: (event: unknown) => void): void;
   /** Message ports wait for it; workers have none. */
   start?(): void;
 }
@@ -40,8 +41,15 @@ export function portDatabase(port: Port, database: string): DatabaseOpener {
         { resolve: (value: unknown) => void; reject: (error: Error) => void }
       >();
       let onChange: (collections: readonly string[]) => void = () => undefined;
-      port.addEventListener('message', ({ data }) => {
-        const message = data as FromDatabase;
+      let broken: TidemarkError | null = null;
+      port.addEventListener('error', (event) => {
+        const { message = 'its script was not loaded' } = event as { readonly message?: string };
+        broken = new TidemarkError('storage_unavailable', `The worker of the database failed: ${message}`);
+        for (const { reject } of waiting.values()) reject(broken);
+        waiting.clear();
+      });
+      port.addEventListener('message', (event) => {
+        const message = dataOf(event) as FromDatabase;
         if ('changed' in message) {
           onChange(message.changed);
           return;
@@ -56,6 +64,7 @@ export function portDatabase(port: Port, database: string): DatabaseOpener {
         { open: DatabaseSetup } | { close: true } | { call: OperationName; args: readonly unknown[] };
       const ask = (body: Body): Promise<unknown> =>
         new Promise((resolve, reject) => {
+          if (broken !== null) throw broken;
           ids += 1;
           waiting.set(ids, { resolve, reject });
           port.postMessage({ id: ids, ...body });
@@ -74,28 +83,27 @@ export function portDatabase(port: Port, database: string): DatabaseOpener {
   };
 }
 
-/** Tells other tabs of changes; `BroadcastChannel` where there is one. */
-export interface Neighbours {
+/** The other tabs of the app, where they share the database. */
+export interface Tabs {
+  /** Tells them that rows of these collections have changed. */
   tell(collections: readonly string[]): void;
   onTold(listener: (collections: readonly string[]) => void): void;
+  /** Works on the database while no other tab does. */
+  inTurn<R>(work: () => R | Promise<R>): Promise<R>;
 }
 
 /** The other end: opens the driver's database when it is asked to, and answers. */
-export function serveDatabase(
-  port: Port,
-  driver: SqlDriver,
-  clock: DatabaseClock,
-  neighbours?: Neighbours,
-): void {
+export function serveDatabase(port: Port, driver: SqlDriver, clock: DatabaseClock, tabs?: Tabs): void {
   let database: Promise<Database> | null = null;
+  const inTurn = <R>(work: () => R | Promise<R>) => (tabs === undefined ? work() : tabs.inTurn(work));
   const tell = (changed: readonly string[]) => port.postMessage({ changed });
+  tabs?.onTold(tell);
   const open = async (setup: DatabaseSetup): Promise<Database> => {
-    const opened = await openHere(driver, setup, clock);
+    const opened = await inTurn(() => openHere(driver, setup, clock));
     opened.onChange((changed) => {
       tell(changed);
-      neighbours?.tell(changed);
+      tabs?.tell(changed);
     });
-    neighbours?.onTold(tell);
     return opened;
   };
   const answer = async (message: ToDatabase): Promise<unknown> => {
@@ -109,10 +117,10 @@ export function serveDatabase(
     if ('close' in message) return opened.close();
     if (!OPERATIONS.includes(message.call)) throw new TidemarkError('closed', 'There is no such operation.');
     const operation = opened[message.call] as (...args: readonly unknown[]) => Promise<unknown>;
-    return operation(...message.args);
+    return inTurn(() => operation(...message.args));
   };
-  port.addEventListener('message', ({ data }) => {
-    const message = data as ToDatabase;
+  port.addEventListener('message', (event) => {
+    const message = dataOf(event) as ToDatabase;
     answer(message).then(
       (value) => port.postMessage({ id: message.id, value }),
       (error: unknown) => {
@@ -123,3 +131,5 @@ export function serveDatabase(
   });
   port.start?.();
 }
+
+const dataOf = (event: unknown): unknown => (event as { readonly data: unknown }).data;

@@ -15,4 +15,4 @@ import { portDatabase, type Port } from './port.ts';
  */
 export const wasmSqlite = (worker: Port, name: string): DatabaseOpener => portDatabase(worker, name);
 
-export { portDatabase, serveDatabase, type Neighbours, type Port } from './port.ts';
+export { portDatabase, serveDatabase, type Port, type Tabs } from './port.ts';

@@ -14,6 +14,8 @@ export interface SqlConnection {
   /** Runs statements without parameters. */
   exec(sql: string): void;
   close(): void;
+  /** Another number after others may have written, where they cannot at any other time. */
+  readonly generation?: number;
 }
 
 /** Opens SQLite on one platform. */

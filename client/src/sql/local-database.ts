@@ -142,6 +142,7 @@ export class LocalDatabase {
   /** Own scopes by user; they change only in `take`. */
   readonly #ownScopes = new Map<string, string>();
   readonly #session: RowSession;
+  #generation: number | undefined;
   #onChange: (collections: readonly string[]) => void = () => undefined;
 
   /** @param userId whose the rows of an older layout without users are */
@@ -183,6 +184,7 @@ export class LocalDatabase {
   }
 
   ownScope(userId: string): string {
+    if (this.#sql.generation !== this.#generation) this.#forgetReads();
     if (!this.#ownScopes.has(userId)) this.openUser(userId);
     return this.#ownScopes.get(userId) ?? presumedOwnScope(userId);
   }
@@ -602,6 +604,13 @@ export class LocalDatabase {
       this.#session.knownScopes.clear();
       throw error;
     }
+  }
+
+  /** Others may have written since. */
+  #forgetReads(): void {
+    this.#generation = this.#sql.generation;
+    this.#ownScopes.clear();
+    this.#session.knownScopes.clear();
   }
 
   #renew(lease: Lease | null): void {

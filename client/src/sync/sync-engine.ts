@@ -306,7 +306,9 @@ export class SyncEngine {
         this.#failures += 1;
         if (error.code !== 'circuit_open') this.#breaker.failed(runtime.now(), error.retryAfter);
         const database = await this.#context.database().catch(() => null);
-        await database?.noteOutcome(userId, error).catch(() => undefined);
+        // In plain words: an Error that crosses a message port leaves its code behind.
+        const { code, message } = error;
+        await database?.noteOutcome(userId, { code, message }).catch(() => undefined);
       }
       return report(outcome, error);
     }

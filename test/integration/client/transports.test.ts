@@ -5,10 +5,9 @@ import { CosmosClient, PermissionMode } from '@azure/cosmos';
 import { collection, createClient, type ExpiringToken } from '../../../client/src/index.ts';
 import { CosmosDbStore, directTransport } from '../../../client/src/cosmos/index.ts';
 import { nodeSqlite } from '../../../client/src/drivers/node-sqlite.ts';
-import { DATABASE } from '../../../local/provision.ts';
-import { DOCUMENTS } from '../../../shared/cosmos/containers.ts';
 import type { ScopeToken } from '../../../shared/protocol/index.ts';
 import { DRIVERS } from '../../support/client.ts';
+import { mintOwn } from '../../support/mint.ts';
 import { openDevice, syncContract, type DeviceOptions, type SyncWorld } from '../../support/sync-contract.ts';
 import { startGateway, type Gateway } from '../../support/gateway.ts';
 import { serveSync } from '../../support/sync-server.ts';
@@ -32,31 +31,7 @@ afterAll(async () => {
 let users = 0;
 const newUser = (): string => `t${(users += 1)}`;
 
-async function mint(user: string, mode: PermissionMode): Promise<ScopeToken> {
-  const database = admin.database(DATABASE);
-  const scope = `user:${user}`;
-  await database.users.upsert({ id: user });
-  const { resource } = await database.user(user).permissions.upsert({
-    id: 'own',
-    permissionMode: mode,
-    resource: `dbs/${DATABASE}/colls/${DOCUMENTS}`,
-    resourcePartitionKey: [scope],
-  });
-  const token = (resource as unknown as { _token: string })._token;
-  const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
-  return {
-    token,
-    endpoint: gateway.emulator.endpoint,
-    database: DATABASE,
-    container: DOCUMENTS,
-    partitionKey: [scope],
-    scope,
-    userId: user,
-    mode: mode === PermissionMode.All ? 'all' : 'read',
-    expiresAt,
-    refreshAfter: expiresAt,
-  };
-}
+const mint = (user: string, mode: PermissionMode) => mintOwn(admin, gateway.emulator.endpoint, user, mode);
 
 const world: SyncWorld = {
   url: () => server.url,
