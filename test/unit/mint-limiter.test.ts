@@ -26,7 +26,7 @@ function setUp({ requestUnitsPerSecond = 100, maxWait = 3_000, charge = 10 } = {
     settle,
     /** A mint that is done as soon as it starts; what came of it: the time it started, or the seconds to stay away. */
     mint: async (
-      work: () => Promise<{ value: string; charge: number }> = async () => ({ value: 'ok', charge }),
+      work: () => Promise<{ value: string; charge: number }> = () => Promise.resolve({ value: 'ok', charge }),
     ) => {
       try {
         await limiter.run(() => {
@@ -84,9 +84,9 @@ describe('The limit on mints', () => {
     const order: number[] = [];
     const all = results(
       Array.from({ length: 12 }, (_, index) =>
-        mint(async () => {
+        mint(() => {
           order.push(index);
-          return { value: 'ok', charge: index % 3 === 0 ? 30 : 5 };
+          return Promise.resolve({ value: 'ok', charge: index % 3 === 0 ? 30 : 5 });
         }),
       ),
     );
@@ -149,10 +149,10 @@ describe('The limit on mints', () => {
 describe('Where the account throttles', () => {
   const throttledTimes = (times: number, retryAfterMs = 500) => {
     let left = times;
-    return async () => {
-      if (left === 0) return { value: 'ok', charge: 10 };
+    return () => {
+      if (left === 0) return Promise.resolve({ value: 'ok', charge: 10 });
       left -= 1;
-      throw new Throttled(retryAfterMs);
+      return Promise.reject(new Throttled(retryAfterMs));
     };
   };
 
