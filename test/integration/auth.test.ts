@@ -1,24 +1,24 @@
-import { createHmac, createSign, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { createHmac } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createPrivateKey, createPublicKey } from 'node:crypto';
-import type { JsonWebKey } from 'node:crypto';
 import { startIssuer } from '../../local/issuer.ts';
 import { startStack, type Stack } from '../../local/stack.ts';
 import { call, expectProblem, touched, type Answer } from '../support/api.ts';
+import { base64url, createForge } from '../support/forge.ts';
 
 const AUDIENCE = 'api://tidemark';
 
 let dataDir: string;
 let stack: Stack;
 let good: string;
+let forge: ReturnType<typeof createForge>;
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'tidemark-auth-'));
   stack = await startStack({ quiet: true, dataDir });
+  forge = createForge(dataDir, stack.issuer, AUDIENCE);
   good = await stack.issuerHandle.token({ sub: 'alice' });
 }, 30_000);
 afterAll(async () => {
@@ -26,46 +26,13 @@ afterAll(async () => {
   await rm(dataDir, { recursive: true, force: true });
 });
 
-/** The issuer's own signing key, as it lies on disk: tests sign with it what the issuer would never sign. */
-function issuerKey(): { kid: string; key: KeyObject; publicPem: string } {
-  const { keys } = JSON.parse(readFileSync(join(dataDir, 'issuer-keys.json'), 'utf8')) as {
-    keys: [JsonWebKey & { kid: string }];
-  };
-  const [jwk] = keys;
-  const key = createPrivateKey({ key: jwk, format: 'jwk' });
-  return {
-    kid: jwk.kid,
-    key,
-    publicPem: createPublicKey(key).export({ type: 'spki', format: 'pem' }) as string,
-  };
-}
-
-const base64url = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
-const seconds = () => Math.floor(Date.now() / 1000);
-
-const validClaims = () => ({
-  iss: stack.issuer,
-  aud: AUDIENCE,
-  sub: 'alice',
-  iat: seconds(),
-  exp: seconds() + 600,
-});
-
-/** A token with these claims, signed as the issuer signs unless told otherwise. */
-function sign(
-  claims: object,
-  header: object = {},
-  signer: (input: string) => string = (input) =>
-    createSign('RSA-SHA256').update(input).sign(issuerKey().key, 'base64url'),
-): string {
-  const input = `${base64url({ alg: 'RS256', typ: 'JWT', kid: issuerKey().kid, ...header })}.${base64url(claims)}`;
-  return `${input}.${signer(input)}`;
-}
+/** A token with these claims instead of those that are taken, signed as the issuer signs unless told otherwise. */
+const sign = (claims: object, header: Record<string, unknown> = {}, signer?: (input: string) => string) =>
+  forge.signAs(claims, header, signer);
 
 const without = (name: string) =>
-  Object.fromEntries(Object.entries(validClaims()).filter(([claim]) => claim !== name));
-const foreign = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey;
-const signedByForeign = (input: string) => createSign('RSA-SHA256').update(input).sign(foreign, 'base64url');
+  Object.fromEntries(Object.entries(forge.claims).filter(([claim]) => claim !== name));
+const signedByForeign = (input: string) => forge.signedByForeign(input);
 const tamper = (token: string, part: number, change: (text: string) => string) =>
   token
     .split('.')
@@ -120,22 +87,22 @@ describe.each(ENDPOINTS)('%s', (endpoint) => {
     ['two tokens', () => `Bearer ${good}, Bearer ${good}`, 'invalid_token'],
     ['a token with a space in it', () => `Bearer ${good.slice(0, 40)} ${good.slice(40)}`, 'invalid_token'],
     ['characters beyond ASCII', () => 'Bearer \u00e9\u00e9\u00e9', 'invalid_token'],
-    ['an expired token', () => `Bearer ${sign({ ...validClaims(), exp: seconds() - 120 })}`, 'token_expired'],
+    ['an expired token', () => `Bearer ${sign({ ...forge.claims, exp: forge.now - 120 })}`, 'token_expired'],
     [
       'a token that is not valid yet',
-      () => `Bearer ${sign({ ...validClaims(), nbf: seconds() + 600 })}`,
+      () => `Bearer ${sign({ ...forge.claims, nbf: forge.now + 600 })}`,
       'invalid_token',
     ],
     ['a token without end', () => `Bearer ${sign(without('exp'))}`, 'invalid_token'],
     [
       'an end that is a text',
-      () => `Bearer ${sign({ ...validClaims(), exp: '9999999999' })}`,
+      () => `Bearer ${sign({ ...forge.claims, exp: '9999999999' })}`,
       'invalid_token',
     ],
     ['a tampered payload', () => `Bearer ${tamper(good, 1, asClaims({ sub: 'bob' }))}`, 'invalid_token'],
     [
       'an expired token, prolonged',
-      () => `Bearer ${tamper(sign({ ...validClaims(), exp: 1 }), 1, asClaims({ exp: seconds() + 600 }))}`,
+      () => `Bearer ${tamper(sign({ ...forge.claims, exp: 1 }), 1, asClaims({ exp: forge.now + 600 }))}`,
       'invalid_token',
     ],
     [
@@ -146,63 +113,60 @@ describe.each(ENDPOINTS)('%s', (endpoint) => {
     ['no signature', () => `Bearer ${tamper(good, 2, () => '')}`, 'invalid_token'],
     [
       'the signature of another token',
-      () => `Bearer ${tamper(good, 2, () => sign(validClaims()).split('.')[2]!)}`,
+      () => `Bearer ${tamper(good, 2, () => sign(forge.claims).split('.')[2]!)}`,
       'invalid_token',
     ],
     [
       'a foreign key under a known name',
-      () => `Bearer ${sign(validClaims(), {}, signedByForeign)}`,
+      () => `Bearer ${sign(forge.claims, {}, signedByForeign)}`,
       'invalid_token',
     ],
     [
       'a foreign key under an unknown name',
-      () => `Bearer ${sign(validClaims(), { kid: 'nobody' }, signedByForeign)}`,
+      () => `Bearer ${sign(forge.claims, { kid: 'nobody' }, signedByForeign)}`,
       'invalid_token',
     ],
     [
       'a foreign key in the header',
       () =>
         `Bearer ${sign(
-          validClaims(),
-          { jwk: createPublicKey(foreign).export({ format: 'jwk' }), kid: undefined },
+          forge.claims,
+          { jwk: forge.foreign.publicKey.export({ format: 'jwk' }), kid: undefined },
           signedByForeign,
         )}`,
       'invalid_token',
     ],
     [
       'a hostile key name',
-      () => `Bearer ${sign(validClaims(), { kid: '../../etc/passwd\u0000' })}`,
+      () => `Bearer ${sign(forge.claims, { kid: '../../etc/passwd\u0000' })}`,
       'invalid_token',
     ],
-    ['alg none', () => `Bearer ${sign(validClaims(), { alg: 'none' }, () => '')}`, 'invalid_token'],
-    ['alg NONE', () => `Bearer ${sign(validClaims(), { alg: 'NONE' }, () => '')}`, 'invalid_token'],
+    ['alg none', () => `Bearer ${sign(forge.claims, { alg: 'none' }, () => '')}`, 'invalid_token'],
+    ['alg NONE', () => `Bearer ${sign(forge.claims, { alg: 'NONE' }, () => '')}`, 'invalid_token'],
     [
       'HS256 with the public key as the secret',
       () =>
-        `Bearer ${sign(validClaims(), { alg: 'HS256' }, (input) =>
-          createHmac('sha256', issuerKey().publicPem).update(input).digest('base64url'),
+        `Bearer ${sign(forge.claims, { alg: 'HS256' }, (input) =>
+          createHmac('sha256', forge.publicPem).update(input).digest('base64url'),
         )}`,
       'invalid_token',
     ],
     [
       'an algorithm that is not configured',
-      () =>
-        `Bearer ${sign(validClaims(), { alg: 'RS512' }, (input) =>
-          createSign('RSA-SHA512').update(input).sign(issuerKey().key, 'base64url'),
-        )}`,
+      () => `Bearer ${sign(forge.claims, { alg: 'RS512' }, (input) => forge.rs512(input))}`,
       'invalid_token',
     ],
-    ['a critical extension', () => `Bearer ${sign(validClaims(), { crit: ['x'], x: 1 })}`, 'invalid_token'],
+    ['a critical extension', () => `Bearer ${sign(forge.claims, { crit: ['x'], x: 1 })}`, 'invalid_token'],
     [
       'another issuer',
-      () => `Bearer ${sign({ ...validClaims(), iss: 'https://evil.example' })}`,
+      () => `Bearer ${sign({ ...forge.claims, iss: 'https://evil.example' })}`,
       'invalid_token',
     ],
     ['no issuer', () => `Bearer ${sign(without('iss'))}`, 'invalid_token'],
-    ['another audience', () => `Bearer ${sign({ ...validClaims(), aud: 'api://other' })}`, 'invalid_token'],
+    ['another audience', () => `Bearer ${sign({ ...forge.claims, aud: 'api://other' })}`, 'invalid_token'],
     ['no audience', () => `Bearer ${sign(without('aud'))}`, 'invalid_token'],
-    ['a payload that is a list', () => `Bearer ${sign([validClaims()])}`, 'invalid_token'],
-    ['a huge token', () => `Bearer ${sign({ ...validClaims(), iss: 'x'.repeat(12_000) })}`, 'invalid_token'],
+    ['a payload that is a list', () => `Bearer ${sign([forge.claims])}`, 'invalid_token'],
+    ['a huge token', () => `Bearer ${sign({ ...forge.claims, iss: 'x'.repeat(12_000) })}`, 'invalid_token'],
   ])('refuses %s: 401, nothing read or written', async (_name, authorization, code) => {
     stack.emulator.requests.clear();
     const answer = await request(endpoint, authorization());
@@ -214,12 +178,12 @@ describe.each(ENDPOINTS)('%s', (endpoint) => {
 
   it.each<[string, () => object]>([
     ['no user', () => without('sub')],
-    ['an empty user', () => ({ ...validClaims(), sub: '' })],
-    ['a user of 201 characters', () => ({ ...validClaims(), sub: 'a'.repeat(201) })],
-    ['a user that is a number', () => ({ ...validClaims(), sub: 7 })],
-    ['a user that is a list', () => ({ ...validClaims(), sub: ['alice'] })],
-    ['a user that is null', () => ({ ...validClaims(), sub: null })],
-    ['half a surrogate pair', () => ({ ...validClaims(), sub: 'a\ud83d' })],
+    ['an empty user', () => ({ ...forge.claims, sub: '' })],
+    ['a user of 201 characters', () => ({ ...forge.claims, sub: 'a'.repeat(201) })],
+    ['a user that is a number', () => ({ ...forge.claims, sub: 7 })],
+    ['a user that is a list', () => ({ ...forge.claims, sub: ['alice'] })],
+    ['a user that is null', () => ({ ...forge.claims, sub: null })],
+    ['half a surrogate pair', () => ({ ...forge.claims, sub: 'a\ud83d' })],
   ])('refuses a good token that names %s: 403, nothing read or written', async (_name, claims) => {
     stack.emulator.requests.clear();
     const answer = await request(endpoint, `Bearer ${sign(claims())}`);
@@ -270,7 +234,7 @@ describe('While the issuer cannot be reached', () => {
       call(`${other.api}/GetCosmosToken`, { headers: { authorization: `Bearer ${token}` } });
     try {
       other.emulator.requests.clear();
-      const down = await ask(sign({ ...validClaims(), iss: issuer }));
+      const down = await ask(sign({ ...forge.claims, iss: issuer }));
       expectProblem(down, 503, 'unavailable');
       expect(Number(down.headers.get('retry-after'))).toBeGreaterThan(0);
       expect(touched(other)).toEqual([]);

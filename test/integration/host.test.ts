@@ -159,7 +159,10 @@ describe('an app with one function of each kind', () => {
         return { body: context.invocationId };
       } });
       app.http('settings', { handler: () => ({ jsonBody: { env: process.env, cwd: process.cwd() } }) });
-      app.timer('nightly', { schedule: '0 0 3 * * *', handler: () => {} });
+      app.timer('nightly', { schedule: '0 0 3 * * *', handler: (timer, context) => {
+        context.log('past due: %s, %s', timer.isPastDue, context.functionName);
+      } });
+      app.timer('failing', { schedule: '0 0 3 * * *', handler: () => { throw new Error('not tonight'); } });
       app.storageQueue('large', { queueName: 'large', connection: 'AzureWebJobsStorage', handler: () => {} });
     `);
     host = await startHostProcess({ appDir, settings: { GREETING: 'hello' }, onLine: log.onLine });
@@ -189,6 +192,32 @@ describe('an app with one function of each kind', () => {
   it('says which functions it cannot run', async () => {
     await log.has('[nightly] is run here when asked to: POST /admin/functions/nightly');
     await log.has('[large] is not run here: this host has no queueTrigger.');
+  });
+
+  it('runs a timer when it is asked to, as the Functions host is asked, and answers before it has run', async () => {
+    const ask = (name: string, method = 'POST') =>
+      fetch(`${host.url}/admin/functions/${name}`, {
+        method,
+        headers: { 'content-type': 'application/json' },
+        ...(method === 'POST' ? { body: '{}' } : {}),
+      });
+    expect((await ask('nightly')).status).toBe(202);
+    await log.has(/info \[nightly [0-9a-f]{8}\] past due: false, nightly/);
+    await log.has(/\[nightly [0-9a-f]{8}\] has run\./);
+    expect((await ask('NIGHTLY')).status).toBe(202);
+    // Its failure is in the log, not in the answer.
+    expect((await ask('failing')).status).toBe(202);
+    await log.has(/fail \[failing [0-9a-f]{8}\] failed: Error: not tonight/);
+    // Other functions are not run that way, nor is anything by another method or path.
+    for (const [name, method] of [
+      ['echo', 'POST'],
+      ['none', 'POST'],
+      ['nightly', 'GET'],
+      ['nightly/keys', 'POST'],
+    ] as const) {
+      expect([name, method, (await ask(name, method)).status]).toEqual([name, method, 404]);
+    }
+    expect((await fetch(`${host.url}/admin/host/status`)).status).toBe(404);
   });
 
   it('hands over method, address, query and headers', async () => {
@@ -452,6 +481,11 @@ describe('starting', () => {
       'has a route Azure would refuse',
       `app.http('x', { route: '/x', handler: () => ({}) });`,
       'The route "api//x"',
+    ],
+    [
+      'has a route that is the host’s own',
+      `app.http('x', { route: 'admin/x', handler: () => ({}) });`,
+      'admin',
     ],
     ['wants HTTP streams', `app.setup({ enableHttpStream: true }); ${one}`, 'does not support'],
     ['fails in its start hook', `app.hook.appStart(() => { throw new Error('cold'); }); ${one}`, 'cold'],

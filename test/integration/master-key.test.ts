@@ -86,6 +86,28 @@ it('is read ahead of time in the background, and nobody waits for it', async () 
   expect(performance.now() - started).toBeLessThan(1_000);
 });
 
+it('is read ahead of time once for all who use it then, and a new one takes its place without a refused request', async () => {
+  const { keys, clock, permissions, changes } = open();
+  await Promise.all(Array.from({ length: 20 }, () => keys.get()));
+  expect(reads()).toEqual([PRIMARY]);
+  // Nine minutes and 59 seconds: the vault is left alone.
+  clock.skipped += 10 * 60_000 - 1_000;
+  await Promise.all(Array.from({ length: 20 }, () => keys.get()));
+  expect(reads()).toEqual([PRIMARY]);
+  vault.secrets.set(PRIMARY, emulator.secondaryKey);
+  clock.skipped += 2_000;
+  const given = await Promise.all(Array.from({ length: 20 }, () => keys.get()));
+  expect(new Set(given)).toEqual(new Set([emulator.key]));
+  while (changes() === 0) await sleep(5);
+  expect(reads()).toEqual([PRIMARY, PRIMARY]);
+  expect(await keys.get()).toBe(emulator.secondaryKey);
+  emulator.regenerateKey('primary');
+  emulator.requests.clear();
+  await permissions.mint(mintFor('a'));
+  expect(emulator.requests.entries.filter(({ status }) => status === 401)).toEqual([]);
+  expect(reads()).toEqual([PRIMARY, PRIMARY]);
+});
+
 it('is changed, both keys in turn, under load: no request fails', async () => {
   const { documents, permissions, changes } = open();
   const gateway = openGateway(emulator.endpoint, emulator.key);

@@ -8,7 +8,7 @@ import {
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+export const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 /** Makes tokens with the development issuer's own signing key, as it lies on disk: what the issuer would never sign. */
 export function createForge(dataDir: string, issuer: string, audience: string) {
@@ -19,23 +19,33 @@ export function createForge(dataDir: string, issuer: string, audience: string) {
   const foreign = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const now = Math.floor(Date.now() / 1000);
   const claims = { iss: issuer, aud: audience, sub: 'alice', iat: now, exp: now + 600 };
-  const rs256 = (input: string): string => createSign('RSA-SHA256').update(input).sign(key, 'base64url');
+  const signWith =
+    (algorithm: string, privateKey = key) =>
+    (input: string): string =>
+      createSign(algorithm).update(input).sign(privateKey, 'base64url');
+  const signAs = (
+    content: unknown,
+    header: Readonly<Record<string, unknown>> = {},
+    signer: (input: string) => string = signWith('RSA-SHA256'),
+  ): string => {
+    const input = `${base64url({ alg: 'RS256', typ: 'JWT', kid, ...header })}.${base64url(content)}`;
+    return `${input}.${signer(input)}`;
+  };
   return {
     kid,
     now,
     claims,
     publicPem: createPublicKey(key).export({ type: 'spki', format: 'pem' }) as string,
     foreign,
-    signedByForeign: (input: string): string =>
-      createSign('RSA-SHA256').update(input).sign(foreign.privateKey, 'base64url'),
+    signedByForeign: signWith('RSA-SHA256', foreign.privateKey),
+    rs512: signWith('RSA-SHA512'),
+    /** A token of any payload. */
+    signAs,
     /** A token that the app takes, but for the changes. */
     sign: (
       changes: Readonly<Record<string, unknown>> = {},
       header: Readonly<Record<string, unknown>> = {},
-      signer: (input: string) => string = rs256,
-    ): string => {
-      const input = `${base64url({ alg: 'RS256', typ: 'JWT', kid, ...header })}.${base64url({ ...claims, ...changes })}`;
-      return `${input}.${signer(input)}`;
-    },
+      signer?: (input: string) => string,
+    ): string => signAs({ ...claims, ...changes }, header, signer),
   };
 }
