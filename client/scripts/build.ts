@@ -42,6 +42,13 @@ const options: BuildOptions = {
 await rm(dist, { recursive: true, force: true });
 await build({ ...options, format: 'esm', splitting: true, outdir: join(dist, 'esm') });
 await build({ ...options, format: 'cjs', outdir: join(dist, 'cjs') });
+await build({
+  ...options,
+  entryPoints: { main: join(root, 'src', 'cli', 'main.ts') },
+  format: 'esm',
+  platform: 'node',
+  outdir: join(dist, 'cli'),
+});
 await promisify(execFile)(process.execPath, [
   join(root, '..', 'node_modules', 'typescript', 'bin', 'tsc'),
   '-p',

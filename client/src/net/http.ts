@@ -105,12 +105,19 @@ async function exchange(
     return { status: response.status, headers: response.headers, text: await response.text() };
   } catch (cause) {
     signal.throwIfAborted();
-    const reason = ending.signal.aborted ? `no answer within ${timeout} ms` : describeError(cause);
+    const reason = ending.signal.aborted ? `no answer within ${timeout} ms` : reasonOf(cause);
     throw new TidemarkError('offline', `${url} was not reached: ${reason}.`, { cause, retryable: true });
   } finally {
     cancel();
     signal.removeEventListener('abort', stop);
   }
+}
+
+/** `fetch` of Node.js says why only in the cause of its error. */
+function reasonOf(error: unknown): string {
+  const { cause } = error instanceof Error ? error : {};
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  return typeof code === 'string' ? code : describeError(error);
 }
 
 function parseJson(text: string, contentType: string | null): JsonObject | null {
