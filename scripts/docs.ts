@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SyncConfigFile } from '../shared/sync/sync-config.ts';
 import { describeApi } from '../shared/protocol/openapi.ts';
+import { renderCli } from './cli-doc.ts';
 import { renderCost } from './cost-doc.ts';
 import { renderErrorsPage } from './errors-doc.ts';
 import { replaceGenerated } from './generated.ts';
@@ -25,6 +26,7 @@ const renew = async (page: string, part: string, content: string) => {
 };
 await renew('operations.md', 'settings', renderSettings());
 await renew('protocol.md', 'addresses', renderOperations());
+for (const [part, content] of Object.entries(renderCli())) await renew('cli.md', part, content);
 
 const generated = join(process.cwd(), 'infra', 'generated');
 await writeFile(join(generated, 'containers.json'), renderContainers());

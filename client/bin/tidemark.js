@@ -4,6 +4,7 @@
  * it loads the sources, in the package what was built of them.
  */
 import { existsSync, readFileSync } from 'node:fs';
+import { URL } from 'node:url';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 13)) {

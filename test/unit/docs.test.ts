@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { renderCli } from '../../scripts/cli-doc.ts';
 import { renderCost } from '../../scripts/cost-doc.ts';
 import { replaceGenerated } from '../../scripts/generated.ts';
 import { renderOperations } from '../../scripts/operations-doc.ts';
@@ -57,6 +58,11 @@ describe('docs/operations.md', () => {
 it('docs/protocol.md lists every address of the API, and no other', () => {
   const page = read('docs/protocol.md');
   expect(replaceGenerated(page, 'addresses', renderOperations())).toBe(page);
+});
+
+it.each(Object.entries(renderCli()))('docs/cli.md has the %s as the code has them', (part, content) => {
+  const page = read('docs/cli.md');
+  expect(replaceGenerated(page, part, content)).toBe(page);
 });
 
 describe('docs/cost.md', () => {

@@ -1,11 +1,17 @@
+import { EXITS } from './exit-codes.ts';
 import { run } from './run.ts';
+
+/** Milliseconds. */
+const SECOND_THOUGHT = 500;
 
 /** What the process owns: signals, streams, the exit code. Everything else is in `run`. */
 export async function main(version: string): Promise<void> {
   const ending = new AbortController();
+  let asked = 0;
   const stop = (): void => {
-    // The second time is meant.
-    if (ending.signal.aborted) process.exit(130);
+    // npx passes on what the terminal has sent to both of them: only a later one is meant as a second.
+    if (ending.signal.aborted && Date.now() - asked > SECOND_THOUGHT) process.exit(EXITS.ended.code);
+    asked = Date.now();
     ending.abort();
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
@@ -25,5 +31,4 @@ export async function main(version: string): Promise<void> {
     signal: ending.signal,
   };
   process.exitCode = await run(process.argv.slice(2), io, version);
-  process.off('SIGINT', stop).off('SIGTERM', stop);
 }

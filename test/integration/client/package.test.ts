@@ -77,6 +77,14 @@ it.each([
   expect(JSON.parse(stdout)).toEqual([{ id: '1', title: 'Hello' }, 'offline', true]);
 });
 
+it('has the command line, which needs no more than is installed', async () => {
+  const program = join(home, 'node_modules', '.bin', 'tidemark');
+  writeFileSync(join(home, 'notes.ndjson'), '{"id":"1","title":"Hello"}\n');
+  await run(program, ['import', 'notes.ndjson', '--collection', 'notes', '--user', 'alice'], { cwd: home });
+  const { stdout, stderr } = await run(program, ['export'], { cwd: home });
+  expect([stdout, stderr]).toEqual(['{"id":"1","title":"Hello"}\n', '']);
+});
+
 it('has types that infer, for programs without the types of Node.js and without the schema library', async () => {
   const program = `
     import { collection, createClient } from '@tidemark/client';
@@ -143,7 +151,7 @@ it('bundles for a browser without anything of Node.js, and only what is used', a
 
 it('publishes what its manifest names, and no source', () => {
   const installed = join(home, 'node_modules', '@tidemark', 'client');
-  expect(readdirSync(installed).sort()).toEqual(['README.md', 'dist', 'package.json']);
+  expect(readdirSync(installed).sort()).toEqual(['README.md', 'bin', 'dist', 'package.json']);
   const { exports } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as {
     exports: Record<string, string | Record<string, Record<string, string>>>;
   };

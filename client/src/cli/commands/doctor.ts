@@ -263,7 +263,7 @@ async function checkAccess(context: Context, token: string): Promise<Check[]> {
   const { status, body } = answer;
   if (status !== 200) {
     const code = typeof body?.['code'] === 'string' ? body['code'] : 'no code';
-    const said = String(body?.['detail'] ?? body?.['title'] ?? 'It gave no reason.');
+    const said = reasonOf(body);
     const error = new TidemarkError(code, said, { status, retryable: status === 429 || status >= 500 });
     return [
       {
@@ -284,6 +284,12 @@ async function checkAccess(context: Context, token: string): Promise<Check[]> {
     },
     await checkReady(context, token),
   ];
+}
+
+/** What a problem document says. */
+function reasonOf(problem: JsonObject | null): string {
+  const said = problem?.['detail'] ?? problem?.['title'];
+  return typeof said === 'string' ? said : 'It gave no reason.';
 }
 
 /** What only the answers of the service can tell, and what to do then. */
@@ -310,7 +316,7 @@ async function checkReady(context: Context, token: string): Promise<Check> {
       found: 'Only administrators may ask the service whether its parts work.',
     };
   }
-  const found = `The service says: ${String(body?.['detail'] ?? body?.['title'] ?? status)}`;
+  const found = `The service says: ${reasonOf(body)}`;
   return {
     name,
     state: 'failed',

@@ -30,7 +30,7 @@ it is whole.`,
     const opening = openClient(settings, io, terminal, { create: false, network: false });
     return withClient(opening, async (opened) => {
       const rows = new Rows(opened);
-      const collection = await chooseCollection(context, Object.keys(opened.collections));
+      const collection = chooseCollection(context, Object.keys(opened.collections));
       const scope = await chooseScope(context, rows, collection);
       const key = typed.text('key') ?? rows.keyOf(collection);
       const total = await rows.count(collection);

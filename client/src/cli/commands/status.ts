@@ -12,7 +12,17 @@ export const status: Command = {
     withClient(openClient(settings, io, terminal, { create: false, network: false }), async (opened) => {
       const { client, collections } = opened;
       // Of the engine's own state there is none in a process that only looks.
-      const { state: _, nextSync: __, ...facts } = await client.status();
+      const {
+        userId,
+        deviceId,
+        pending,
+        oldestPending,
+        rejected,
+        setAside,
+        fetched,
+        lastSuccess,
+        lastError,
+      } = await client.status();
       const rows = new Rows(opened);
       const documents = Object.fromEntries(
         await Promise.all(
@@ -21,9 +31,8 @@ export const status: Command = {
       );
       const users = await client.users();
       const now = io.now();
-      const { pending, oldestPending, lastError } = facts;
-      terminal.say(`${terminal.heading('User')}         ${facts.userId}, device ${facts.deviceId}`);
-      terminal.say(`${terminal.heading('Last sync')}    ${ago(facts.lastSuccess, now)}`);
+      terminal.say(`${terminal.heading('User')}         ${userId}, device ${deviceId}`);
+      terminal.say(`${terminal.heading('Last sync')}    ${ago(lastSuccess, now)}`);
       if (lastError !== null) {
         terminal.say(
           `${terminal.heading('Last error')}   ${terminal.bad(lastError.message)} [${lastError.code}], ${ago(lastError.at, now)}`,
@@ -32,19 +41,34 @@ export const status: Command = {
       terminal.say(
         `${terminal.heading('Waiting')}      ${plural(pending, 'edit')}${oldestPending === null ? '' : `, the oldest made ${ago(oldestPending, now)}`}`,
       );
-      if (facts.rejected + facts.setAside > 0) {
+      if (rejected + setAside > 0) {
         terminal.say(
-          `${terminal.heading('Kept aside')}   ${count(facts.rejected)} rejected, ${count(facts.setAside)} in scopes that were lost: see \`tidemark rejected\``,
+          `${terminal.heading('Kept aside')}   ${count(rejected)} rejected, ${count(setAside)} in scopes that were lost: see \`tidemark rejected\``,
         );
       }
       for (const [name, number] of Object.entries(documents)) {
         terminal.say(`${terminal.heading('Documents')}    ${name}: ${count(number)}`);
       }
-      for (const other of users.filter(({ userId }) => userId !== facts.userId)) {
+      for (const other of users.filter((user) => user.userId !== userId)) {
         terminal.say(
           `${terminal.heading('Also here')}    ${other.userId}, ${plural(other.pending, 'edit')} waiting`,
         );
       }
-      return { exit: 'done', result: { ...facts, documents, users } };
+      return {
+        exit: 'done',
+        result: {
+          userId,
+          deviceId,
+          pending,
+          oldestPending,
+          rejected,
+          setAside,
+          fetched,
+          lastSuccess,
+          lastError,
+          documents,
+          users,
+        },
+      };
     }),
 };

@@ -51,8 +51,7 @@ export class CsvParser implements RowParser {
   push(text: string): SourceRow[] {
     const rows: SourceRow[] = [];
     const { delimiter } = this.#options;
-    for (let index = 0; index < text.length; index += 1) {
-      const character = text[index] ?? '';
+    for (const character of text) {
       const isLineFeed = character === '\n';
       if (isLineFeed && this.#afterCr) {
         // The line was counted at the CR.

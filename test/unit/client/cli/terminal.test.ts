@@ -1,6 +1,7 @@
+import { Readable } from 'node:stream';
 import { duration, renderBar, Terminal, withoutControls } from '../../../../client/src/cli/terminal.ts';
 
-function screen({ isTTY = false, env = {} as NodeJS.ProcessEnv, json = false } = {}) {
+function screen({ isTTY = false, env = {}, json = false } = {}) {
   const written = { out: '', err: '' };
   let now = 0;
   const output = (name: 'out' | 'err') => ({
@@ -15,7 +16,7 @@ function screen({ isTTY = false, env = {} as NodeJS.ProcessEnv, json = false } =
   const io = {
     stdout: output('out'),
     stderr: output('err'),
-    stdin: (async function* () {})(),
+    stdin: Readable.from([]),
     env,
     cwd: '/',
     fetch,
