@@ -425,27 +425,34 @@ describe('The exit code', () => {
       const { code, out, err } = await tidemark(line.split(' ').filter((word) => word !== ''));
       ended.push([line, code, out + err]);
     }
-    expect(ended).toEqual(expected.map((each) => [...each, expect.stringMatching(/\S/)]));
+    expect(ended).toEqual(expected.map(([line, code]) => [line, code, expect.stringMatching(/\S/)]));
   });
 
-  it('tells a token that is not accepted, an address that is not the service, and another sync apart', async () => {
-    await answer('sync -c items --database codes.db');
-    const codes = new DatabaseSync(place('codes.db'));
-    const name = `${place('codes.db')}:alice`;
-    codes.prepare('INSERT INTO Tidemark_Locks VALUES (?, ?, ?)').run(name, 'somebody', Date.now() + 60_000);
-    codes.close();
-    const [refused, stranger, busy] = await Promise.all([
+  it('tells a token that is not accepted and an address that is not the service apart', async () => {
+    const [refused, stranger] = await Promise.all([
       answer('sync -c items --database refused.db', 4, {
         env: { TIDEMARK_TOKEN: 'nonsense', TIDEMARK_USER: 'alice' },
       }),
       answer(`sync -c items --database stranger.db --url ${stack.issuer}`, 5),
-      answer('sync --database codes.db', 6),
     ]);
-    expect([refused, stranger, busy]).toMatchObject([
-      { outcome: 'failed' },
-      { outcome: 'failed' },
-      { outcome: 'busy' },
-    ]);
+    expect([refused, stranger]).toMatchObject([{ outcome: 'failed' }, { outcome: 'failed' }]);
+  });
+
+  it('tells that another process syncs the same database', async () => {
+    let asked: () => void = () => undefined;
+    const syncing = new Promise<void>((resolve) => (asked = resolve));
+    const { url, server } = await serve(() => asked());
+    const other = spawn(
+      process.execPath,
+      [PROGRAM, 'sync', '-c', 'items', '--database', 'busy.db', '--url', `${url}/api`],
+      { cwd: folder, stdio: 'ignore' },
+    );
+    const ended = once(other, 'close');
+    await syncing;
+    expect(await answer('sync --database busy.db', 6)).toMatchObject({ outcome: 'busy' });
+    other.kill('SIGINT');
+    expect(await ended).toEqual([130, null]);
+    end(server);
   });
 });
 
