@@ -112,25 +112,18 @@ function drawChanges(
   createId: () => string,
 ): void {
   let bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0);
-  for (;;) {
-    const room = Math.min(PAGE, maxChanges - changes.length);
-    const waiting = room > 0 ? store.waiting(room) : [];
-    if (waiting.length === 0) return;
-    for (const { address, row } of waiting) {
-      const { seq, ...device } = store.device();
-      const drawn = draw(row, address, { seq: seq + 1, changeId: createId() });
-      if (drawn?.inFlight == null) return;
-      bytes += sizeOf(drawn.inFlight);
-      if (bytes > maxBytes && changes.length > 0) return;
-      store.setDevice({ ...device, seq: seq + 1 });
-      store.setRow(address, drawn);
-      changes.push(drawn.inFlight);
-    }
+  const room = maxChanges - changes.length;
+  for (const { address, row } of room > 0 ? store.waiting(room) : []) {
+    const { seq, ...device } = store.device();
+    const drawn = draw(row, address, { seq: seq + 1, changeId: createId() });
+    if (drawn?.inFlight == null) return;
+    bytes += sizeOf(drawn.inFlight);
+    if (bytes > maxBytes && changes.length > 0) return;
+    store.setDevice({ ...device, seq: seq + 1 });
+    store.setRow(address, drawn);
+    changes.push(drawn.inFlight);
   }
 }
-
-/** Rows read at a time: large documents must not all be in memory to send some. */
-const PAGE = 100;
 
 const encoder = new TextEncoder();
 const sizeOf = (change: Change): number => encoder.encode(JSON.stringify(change)).length + 1;

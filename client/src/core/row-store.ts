@@ -43,8 +43,11 @@ export interface RowStore {
   setRow(address: Address, row: Row, lastModified?: string | null): void;
   /** Unanswered changes, by rising `seq`. */
   inFlight(): Change[];
-  /** Some rows with an edit that waits and no change in flight, the oldest edit first. Empty: there are none. */
-  waiting(limit: number): Entry[];
+  /**
+   * Rows with an edit that waits and no change in flight, the oldest edit first. Each may be written before the next one is
+   * asked for, and is read only then: large documents must not all be in memory to send some.
+   */
+  waiting(limit: number): Iterable<Entry>;
   hasWaiting(): boolean;
   /** Every row of a scope with an edit that waits or is in flight. */
   pendingIn(scope: string): Entry[];

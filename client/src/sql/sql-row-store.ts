@@ -17,6 +17,7 @@ interface Statements {
   readonly upsertOne: string;
   readonly noteMany: string;
   readonly putNoted: string;
+  readonly restamp: string;
   readonly drop: string;
   readonly putPending: string;
   readonly dropPending: string;
@@ -37,12 +38,12 @@ export function statementsOf(model: Model): Statements {
   const pending = pendingTable(model);
   const collection = quoteText(model.collection);
   const select = (keys: string) => `
-    SELECT k.Scope, k.ID, m.Content, m.Version, a.Version AS AbsentVersion, p.Position, ${PENDING_COLUMNS}
+    SELECT k.Scope, k.ID, m.Content, m.Version, a.Version AS AbsentVersion, p.ID AS PendingId, ${PENDING_COLUMNS}
     FROM (${keys}) k
     LEFT JOIN ${table} m ON m.UserId = k.UserId AND m.Scope = k.Scope AND m.ID = k.ID
     LEFT JOIN ${pending} p ON p.UserId = k.UserId AND p.Scope = k.Scope AND p.ID = k.ID
     LEFT JOIN Tidemark_Absent a ON a.UserId = k.UserId AND a.Scope = k.Scope AND a.Collection = ${collection} AND a.ID = k.ID`;
-  const keys = `SELECT UserId, Scope, ID, Position FROM ${pending}`;
+  const keys = `SELECT UserId, Scope, ID FROM ${pending}`;
   const view = quoteName(`Tidemark_Upsert_${model.table}`);
   return {
     model,
@@ -51,6 +52,8 @@ export function statementsOf(model: Model): Statements {
     put: `INSERT INTO ${table} (UserId, Scope, ID, Content, LastModified, Version) VALUES (?, ?, ?, ?, ?, ?)
       ON CONFLICT (UserId, Scope, ID) DO UPDATE SET Content = excluded.Content, Version = excluded.Version,
       LastModified = CASE WHEN excluded.LastModified = '' THEN LastModified ELSE excluded.LastModified END`,
+    restamp: `UPDATE ${table} SET Version = ?, LastModified = CASE WHEN ? = '' THEN LastModified ELSE ? END
+      WHERE UserId = ? AND Scope = ? AND ID = ?`,
     drop: `DELETE FROM ${table} WHERE UserId = ? AND Scope = ? AND ID = ?`,
     putPending: `INSERT INTO ${pending} (UserId, Scope, ID, Position, Type, LastModified, BaseVersion, Seq, Base, Change, Whole, Shadow)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (UserId, Scope, ID) DO UPDATE SET
@@ -59,7 +62,7 @@ export function statementsOf(model: Model): Statements {
       Seq = excluded.Seq, Base = excluded.Base, Change = excluded.Change, Whole = excluded.Whole, Shadow = excluded.Shadow`,
     dropPending: `DELETE FROM ${pending} WHERE UserId = ? AND Scope = ? AND ID = ?`,
     inFlight: `SELECT Change FROM ${pending} WHERE UserId = ? AND Change IS NOT NULL`,
-    waiting: `${select(`${keys} WHERE UserId = ? AND Type IS NOT NULL AND Change IS NULL ORDER BY Position LIMIT ?`)} ORDER BY p.Position`,
+    waiting: `SELECT Scope, ID, Position FROM ${pending} WHERE UserId = ? AND Type IS NOT NULL AND Change IS NULL ORDER BY Position LIMIT ?`,
     anyWaiting: `SELECT 1 AS found FROM ${pending} WHERE UserId = ? AND Type IS NOT NULL AND Change IS NULL LIMIT 1`,
     pendingIn: select(`${keys} WHERE UserId = ? AND Scope = ?`),
     allIn: select(`SELECT UserId, Scope, ID FROM ${table} WHERE UserId = ? AND Scope = ?
@@ -136,6 +139,7 @@ interface Presence {
   readonly stored: boolean;
   readonly absent: boolean;
   readonly pending: boolean;
+  readonly row: Row;
 }
 
 /**
@@ -171,14 +175,16 @@ export class SqlRowStore implements RowStore {
     if (statements === undefined) return EMPTY_ROW;
     const [found] = this.#sql.all(statements.read, [this.#userId, address.scope, address.documentId]);
     if (found === undefined) return EMPTY_ROW;
+    const row = toRow(found);
     this.#last = {
       address,
       content: textOf(found['Content']),
       stored: found['Content'] !== null,
       absent: found['AbsentVersion'] !== null,
-      pending: found['Position'] !== null,
+      pending: found['PendingId'] !== null,
+      row,
     };
-    return toRow(found);
+    return row;
   }
 
   setRow(address: Address, row: Row, lastModified?: string | null): void {
@@ -193,7 +199,12 @@ export class SqlRowStore implements RowStore {
       if (was?.stored !== false) this.#sql.run(statements.drop, key);
     } else {
       const stamp = row.dirty?.lastModified ?? lastModified ?? '';
-      this.#sql.run(statements.put, [...key, JSON.stringify(row.data), stamp, row.base]);
+      if (was?.row.data !== row.data) {
+        this.#sql.run(statements.put, [...key, JSON.stringify(row.data), stamp, row.base]);
+      } else if (was.row.base !== row.base || stamp !== '') {
+        // The content is what was read: neither it nor an index has to be written again.
+        this.#sql.run(statements.restamp, [row.base, stamp, stamp, ...key]);
+      }
     }
     if (row.data === null && row.base !== null) {
       this.#sql.run(
@@ -260,12 +271,21 @@ export class SqlRowStore implements RowStore {
       .sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0));
   }
 
-  waiting(limit: number): Entry[] {
-    return this.#each((statements) =>
-      this.#sql.all(statements.waiting, [this.#userId, limit]).map(entryOf(statements)),
-    )
-      .sort((a, b) => a.position - b.position)
-      .slice(0, limit);
+  *waiting(limit: number): Generator<Entry> {
+    // The keys are found once for a request: there is no index by position, which would cost every edit a page.
+    const keys = this.#each((statements) =>
+      this.#sql.all(statements.waiting, [this.#userId, limit]).map((found) => ({
+        position: numberOf(found['Position']),
+        address: {
+          scope: String(found['Scope']),
+          collection: statements.model.collection,
+          documentId: String(found['ID']),
+        },
+      })),
+    );
+    for (const { address } of keys.sort((a, b) => a.position - b.position).slice(0, limit)) {
+      yield { address, row: this.row(address) };
+    }
   }
 
   hasWaiting(): boolean {
@@ -396,10 +416,9 @@ const parse = <T>(value: SqlRow[string] | undefined): T | null => {
 
 const entryOf =
   ({ model: { collection } }: Statements) =>
-  (found: SqlRow): Entry & { readonly position: number } => ({
+  (found: SqlRow): Entry => ({
     address: { scope: String(found['Scope']), collection, documentId: String(found['ID']) },
     row: toRow(found),
-    position: numberOf(found['Position']),
   });
 
 function toRow(found: SqlRow): Row {
