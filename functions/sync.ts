@@ -1,7 +1,11 @@
 import { isJsonObject } from '../shared/conflict/index.ts';
 import { readJson } from '../shared/http/body.ts';
+import { foreignScopes } from '../shared/sync/foreign-scopes.ts';
 import { appServices } from './services.ts';
 import { serve } from './serve.ts';
+
+/** Characters of the scopes that a line of the audit tells. */
+const MAX_AUDITED = 1_000;
 
 /** Takes in a device's pending changes and answers with what it has not seen. */
 serve('Sync', async (request, context, requestId) => {
@@ -10,8 +14,10 @@ serve('Sync', async (request, context, requestId) => {
   const body = await readJson(request, syncConfig.limits);
   await access.checkDevice(request, identity, deviceOf(body));
   const answer = await sync(body, identity, { requestId, warn: (message) => context.warn(message) });
-  if (answer.results.some(({ error }) => error?.code === 'scope_forbidden')) {
-    access.record(request, context, 'refused', { code: 'scope_forbidden' });
+  const foreign = foreignScopes(body as object, answer);
+  if (foreign.length > 0) {
+    const scope = foreign.join(' ').slice(0, MAX_AUDITED);
+    access.record(request, context, 'refused', { code: 'scope_forbidden', scope });
   }
   return { jsonBody: answer };
 });

@@ -186,18 +186,9 @@ export function createServices(
     { ...config.identity, sharedScopes, roles },
     { now, random, fetch: (address, init) => fetch(address, init) },
   );
-  const takeTurn = createRateLimiter(config.rateLimit, now);
   const access = createAccess({
-    authenticate: async (headers) => {
-      const identity = await reporter.phase('authenticate', () => identify(headers));
-      const wait = takeTurn(identity.userId);
-      if (wait > 0) {
-        throw new RequestError('rate_limited', {
-          headers: { 'retry-after': String(Math.ceil(wait / 1000)) },
-        });
-      }
-      return identity;
-    },
+    authenticate: (headers) => reporter.phase('authenticate', () => identify(headers)),
+    takeTurn: createRateLimiter(config.rateLimit, now),
     denyList,
     audit,
   });

@@ -18,6 +18,8 @@ export interface Operation {
 
 export interface AccessDependencies {
   readonly authenticate: (headers: Headers) => Promise<Identity>;
+  /** Takes a request of a user; answers 0, or for how many milliseconds the user has to wait. */
+  readonly takeTurn: (userId: string) => number;
   readonly denyList: DenyList;
   readonly audit: Audit;
 }
@@ -62,7 +64,7 @@ function codeOf(error: unknown, functionName: string, isKnown: boolean): Request
   return REFUSALS.includes(ERRORS[error.code].status) || GUARDED.test(functionName) ? error.code : null;
 }
 
-export function createAccess({ authenticate, denyList, audit }: AccessDependencies): Access {
+export function createAccess({ authenticate, takeTurn, denyList, audit }: AccessDependencies): Access {
   /** What is known of the calls that are being served. */
   const known = new WeakMap<Call, { identity?: Identity; note: AuditNote }>();
   const of = (call: Call) => {
@@ -86,6 +88,12 @@ export function createAccess({ authenticate, denyList, audit }: AccessDependenci
   const enter = async (call: Call): Promise<Identity> => {
     const identity = await authenticate(call.headers);
     of(call).identity = identity;
+    const wait = takeTurn(identity.userId);
+    if (wait > 0) {
+      throw new RequestError('rate_limited', {
+        headers: { 'retry-after': String(Math.ceil(wait / 1000)) },
+      });
+    }
     await denyList.check(identity);
     return identity;
   };
@@ -106,7 +114,8 @@ export function createAccess({ authenticate, denyList, audit }: AccessDependenci
 
     checkDevice: (call, identity, deviceId) => {
       if (deviceId) note(call, { deviceId });
-      return denyList.checkDevice(identity, deviceId);
+      // An empty name is none.
+      return denyList.checkDevice(identity, deviceId || null);
     },
 
     note,

@@ -61,7 +61,8 @@ export function createActivityStore(open: () => Promise<Container>): ActivitySto
     async list({ kind, userId, limit, cursor }) {
       const container = await open();
       const parameters: SqlParameter[] = [{ name: '@kind', value: kind }];
-      let where = 'c.kind = @kind';
+      // What is no record is left out here, and not later: a page that comes back shorter would look like the last one.
+      let where = 'c.kind = @kind AND IS_STRING(c.at) AND IS_NUMBER(c.ttl)';
       if (cursor !== null) {
         where += ' AND c.at <= @at AND NOT ARRAY_CONTAINS(@seen, c.id)';
         parameters.push({ name: '@at', value: cursor.at }, { name: '@seen', value: [...cursor.seen] });

@@ -10,8 +10,9 @@ export const DenyRequest = Type.Object(
     target: Target,
     userId: Type.Optional(
       Type.String({
-        minLength: 1,
-        maxLength: 400,
+        // The stored spelling, and no other: one that nobody has would lock out nobody.
+        pattern: '^(?:[A-Za-z0-9._@-]|=[0-9A-F]{2}){1,200}$',
+        maxLength: 200,
         description: 'For `user` and `device`: the user, as answers spell it in `userId`.',
       }),
     ),
@@ -52,7 +53,7 @@ export type DenyListResponse = Static<typeof DenyListResponse>;
 
 /** Body of `POST /api/manage/allow`: the entry of the deny list that ends now. */
 export const AllowRequest = Type.Object(
-  { id: Type.String({ minLength: 1, maxLength: 100, description: 'Of the entry.' }) },
+  { id: Type.String({ pattern: '^[A-Za-z0-9_-]{1,100}$', description: 'Of the entry.' }) },
   { additionalProperties: false },
 );
 export type AllowRequest = Static<typeof AllowRequest>;

@@ -34,7 +34,11 @@ export const TokenRequest = Type.Object(
       }),
     ),
     deviceId: Type.Optional(
-      Type.String({ maxLength: 64, description: 'The device that asks, for the audit and the deny list.' }),
+      Type.String({
+        minLength: 1,
+        maxLength: 64,
+        description: 'The device that asks, for the audit and the deny list.',
+      }),
     ),
   },
   { additionalProperties: false },

@@ -66,6 +66,13 @@ export async function removeUnusedUsers(
   let continuation = typeof saved === 'string' ? saved : null;
   let seen = 0;
   let removed = 0;
+  const remember = (at: string | null): Promise<void> =>
+    activity.put({
+      ...PLACE,
+      at: formatDateTime(now()),
+      ttl: PLACE_TTL,
+      ...({ continuation: at } as object),
+    });
 
   const isUnused = async ({ id, madeAt }: TokenUser): Promise<boolean> => {
     if (madeAt >= before) return false;
@@ -85,16 +92,13 @@ export async function removeUnusedUsers(
       }
       continuation = page.continuation;
     } catch (error) {
-      if (!(error instanceof Throttled)) throw error;
-      break;
+      if (error instanceof Throttled) break;
+      // A place that the account no longer knows would end every run: the next one begins at the beginning.
+      if (continuation !== null) await remember(null);
+      throw error;
     }
   } while (continuation !== null && now() - started < RUN_MS);
 
-  await activity.put({
-    ...PLACE,
-    at: formatDateTime(now()),
-    ttl: PLACE_TTL,
-    ...({ continuation } as object),
-  });
+  await remember(continuation);
   return { seen, removed, finished: continuation === null };
 }

@@ -86,6 +86,9 @@ it('one device of a user is locked out, and leaving its name out does not help',
   expectProblem(await sync(alice, 'lost'), 403, 'access_denied');
   expectProblem(await askToken(alice, '?deviceId=lost'), 403, 'access_denied');
   expectProblem(await askToken(alice), 403, 'access_denied');
+  // Nor does an empty one.
+  expectProblem(await askToken(alice, '?deviceId='), 400, 'invalid_request');
+  expectProblem(await sync(alice, ''), 403, 'access_denied');
   expect((await sync(alice, 'tablet')).status).toBe(200);
   expect((await askToken(alice, '?deviceId=tablet')).status).toBe(200);
   // The device of the same name of another user is another device.
@@ -160,8 +163,50 @@ it.each<[string, object]>([
   ['no end', { target: 'user', userId: 'bob' }],
   ['an end that is over', { target: 'user', userId: 'bob', until: '2020-01-01T00:00:00Z' }],
   ['an end that is no date', { target: 'user', userId: 'bob', until: 'soon' }],
+  ['a user as no answer spells it', { target: 'user', userId: 'bob smith', until: '2030-01-01T00:00:00Z' }],
+  ['a user who cannot be', { target: 'user', userId: 'bob=2', until: '2030-01-01T00:00:00Z' }],
   ['an end in a hundred years', { target: 'user', userId: 'bob', until: '2126-01-01T00:00:00Z' }],
 ])('an entry with %s is refused, and nobody is locked out', async (_, body) => {
   expectProblem(await post('deny', body), 400, 'invalid_request');
   expect(await denied()).toEqual([]);
+});
+
+it.each(['../~nobody/x', 'a/b', 'a?b', '..', '', 'x'.repeat(101)])(
+  'the end of an entry %j, which none can be called, is bad input and no failure',
+  async (id) => {
+    expectProblem(await post('allow', { id }), 400, 'invalid_request');
+  },
+);
+
+it('an entry that somebody spoilt past the service does not hide those behind it', async () => {
+  const alice = await jwt('alice');
+  const entry = await post('deny', { target: 'user', userId: 'alice', until: tomorrow() });
+  const activity = database.container.database.container('activity');
+  // The list is read in pages of a thousand: this one is full, and one of it is no entry.
+  const newer = Array.from({ length: 1_000 }, (_, index) => ({
+    id: `spoilt-${index}`,
+    userId: '~denied',
+    kind: 'denied',
+    at: '2099-01-01T00:00:00.000Z',
+    target: 'user',
+    deniedUser: `nobody-${index}`,
+    until: tomorrow(),
+    by: 'root',
+    ...(index === 7 ? {} : { ttl: 60 }),
+  }));
+  for (let at = 0; at < newer.length; at += 100) {
+    await activity.items.batch(
+      newer.slice(at, at + 100).map((resourceBody) => ({ operationType: 'Create', resourceBody })),
+      '~denied',
+    );
+  }
+  expect(await denied()).toHaveLength(1_000);
+  expectProblem(await sync(alice, 'phone'), 403, 'access_denied');
+  for (let at = 0; at < newer.length; at += 100) {
+    await activity.items.batch(
+      newer.slice(at, at + 100).map(({ id }) => ({ operationType: 'Delete', id })),
+      '~denied',
+    );
+  }
+  await post('allow', { id: entry.body['id'] });
 });

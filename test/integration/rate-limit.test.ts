@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { startStack, type Stack } from '../../local/stack.ts';
 import { call, changedItems, Database, expectProblem, postSync } from '../support/api.ts';
 
@@ -37,6 +38,22 @@ it('A user who sends too much at once is told to wait, and what was refused wrot
     taken.map((id) => `user:alice items:${id}`).sort(),
   );
 });
+
+it('The audit tells whose requests for tokens were too many', async () => {
+  const ask = async (sub: string, path: string, claims: object = {}) =>
+    call(`${stack.api}/${path}`, {
+      headers: { authorization: `Bearer ${await stack.issuerHandle.token({ sub, ...claims })}` },
+    });
+  const answers = await Promise.all(Array.from({ length: 20 }, () => ask('dave', 'GetCosmosToken')));
+  expect(answers.some(({ status }) => status === 429)).toBe(true);
+  let codes: unknown[] = [];
+  for (let tries = 0; tries < 20 && !codes.includes('rate_limited'); tries += 1) {
+    await sleep(500);
+    const { body } = await ask('root', 'manage/audit?userId=dave', { roles: ['admin'] });
+    codes = ((body['entries'] ?? []) as { code?: string }[]).map(({ code }) => code);
+  }
+  expect(codes).toContain('rate_limited');
+}, 30_000);
 
 it('Nobody else has to wait for that, and what is for anybody is not counted', async () => {
   const [carol, bob] = await Promise.all(['carol', 'bob'].map((sub) => stack.issuerHandle.token({ sub })));

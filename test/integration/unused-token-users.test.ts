@@ -94,3 +94,19 @@ it('it spends a small part of the metadata: ten looks a second, none at users th
   await run(31);
   expect(slept).toBe(500);
 });
+
+it('a place that the account no longer knows ends one run, and not all that follow', async () => {
+  for (let index = 0; index < 3; index += 1) await mint(`user-${index}`);
+  const activity = createActivityStore(async () => (await database()).container(ACTIVITY));
+  const place = {
+    userId: '~system',
+    id: 'unused-users',
+    kind: 'place',
+    at: '2026-11-22T10:00:00.000Z',
+    ttl: 3600,
+  };
+  await activity.put({ ...place, ...({ continuation: 'of another account' } as object) });
+  emulator.faults.add({ resource: 'user', operation: 'list', action: { kind: 'status', status: 400 } });
+  await expect(run(31)).rejects.toMatchObject({ name: 'Unavailable' });
+  expect(await run(31)).toEqual({ seen: 3, removed: 3, finished: true });
+});
