@@ -49,6 +49,9 @@ type autoscale = {
 @description('How far back the data can be restored. Seven days cost nothing beyond the data.')
 param backupTier ('Continuous7Days' | 'Continuous30Days') = 'Continuous7Days'
 
+@description('Name of the database account, where it is another than usual: one that data was restored into.')
+param cosmosAccountName string = ''
+
 @description('Reach storage, vault and database by private addresses. The database stays public where a token service hands out tokens to devices: they have to reach it.')
 param privateNetworking bool = false
 
@@ -143,7 +146,7 @@ module cosmos 'modules/cosmos.bicep' = {
   params: {
     location: location
     tags: tags
-    name: 'cosmos-${token}'
+    name: empty(cosmosAccountName) ? 'cosmos-${token}' : cosmosAccountName
     principalId: identity.outputs.principalId
     throughput: throughput
     backupTier: backupTier
@@ -239,4 +242,6 @@ module budget 'modules/budget.bicep' = {
 output AZURE_LOCATION string = location
 output AZURE_RESOURCE_GROUP string = group.name
 output API_URL string = '${app.outputs.url}/api'
+output FUNCTION_APP string = app.outputs.name
 output COSMOS_ENDPOINT string = cosmos.outputs.endpoint
+output COSMOS_ACCOUNT string = cosmos.outputs.accountName

@@ -10,6 +10,7 @@ param identityProvider = {
 param alertEmail = readEnvironmentVariable('ALERT_EMAIL')
 param monthlyBudget = int(readEnvironmentVariable('MONTHLY_BUDGET', '50'))
 param tokenService = bool(readEnvironmentVariable('TOKEN_SERVICE', 'true'))
+param cosmosAccountName = readEnvironmentVariable('COSMOS_ACCOUNT_NAME', '')
 param privateNetworking = bool(readEnvironmentVariable('PRIVATE_NETWORKING', 'false'))
 param zoneRedundant = bool(readEnvironmentVariable('ZONE_REDUNDANT', 'false'))
 param appSettings = json(readEnvironmentVariable('APP_SETTINGS', '{}'))

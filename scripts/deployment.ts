@@ -23,6 +23,9 @@ export function findDeploymentProblems(env: Environment, syncConfig: string): st
     if (!['true', 'false', '', undefined].includes(env[name]))
       problems.push(`${name} is neither true nor false.`);
   }
+  // 3 to 44 lower-case letters, digits and hyphens: it is a part of an address.
+  if (env['COSMOS_ACCOUNT_NAME'] && !/^[a-z0-9][a-z0-9-]{2,43}$/.test(env['COSMOS_ACCOUNT_NAME']))
+    problems.push('COSMOS_ACCOUNT_NAME is not the name of a database account.');
   if (env['MONTHLY_BUDGET'] && !/^[1-9]\d*$/.test(env['MONTHLY_BUDGET']))
     problems.push('MONTHLY_BUDGET is not a whole number of at least 1.');
   try {

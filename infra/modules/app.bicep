@@ -109,4 +109,5 @@ resource site 'Microsoft.Web/sites@2025-03-01' = {
   }
 }
 
+output name string = site.name
 output url string = 'https://${site.properties.defaultHostName}'

@@ -322,7 +322,7 @@ class Evaluation {
         return sorted[Math.max(0, rank - 1)] ?? null;
       }
       case 'tostring':
-        return one(first) === null ? '' : String(one(first) as string | number);
+        return one(first) === null ? '' : String(one(first));
       case 'toint':
       case 'tolong':
       case 'todouble': {
