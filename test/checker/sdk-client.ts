@@ -242,17 +242,23 @@ class SdkDevice implements Client {
     this.#lifetime = killAt ?? Infinity;
     this.#committed = false;
     const next = this.#nextSend();
+    const running = this.#sync!;
     carried.answer(structuredClone(response));
-    const ended = await Promise.race([next, this.#sync]);
-    if (ended === undefined || ended === null) {
+    const ended = await Promise.race([next, running]);
+    if (ended === undefined) {
       this.#lifetime = Infinity;
       return true;
     }
     this.#sync = null;
-    if (this.#lifetime < 0 && !this.#committed) return 'killed';
+    if (this.#diedBefore()) return 'killed';
     this.#lifetime = Infinity;
     if (ended.outcome !== 'synced' && killAt === null) throw ended.error ?? new Error(ended.outcome);
     return false;
+  }
+
+  /** Did the process die with nothing written? */
+  #diedBefore(): boolean {
+    return this.#lifetime < 0 && !this.#committed;
   }
 
   made(): SyncRequest | null {

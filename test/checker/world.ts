@@ -249,8 +249,10 @@ class World {
       case 'backup':
         device!.backup = await this.#save(device!);
         return;
-      case 'restore':
-        return this.#restore(device!);
+      case 'restore': {
+        this.#restore(device!);
+        return;
+      }
       case 'clone':
         return this.#clone(device!);
       case 'transport':

@@ -1,0 +1,211 @@
+import type { Database, SqlConnection } from '../../client/src/index.ts';
+import type { Composed } from '../../client/src/core/exchange.ts';
+import type { SyncResponse } from '../../shared/protocol/index.ts';
+import { createMemoryGround, DIRECT_PALETTE, PALETTE } from './grounds.ts';
+import { printHistory, type Palette } from './history.ts';
+import { MUTANTS, plant } from './mutants.ts';
+import { createSdkDevices, type SdkSeams } from './sdk-client.ts';
+import { search, shrink, type Play } from './search.ts';
+import { play } from './world.ts';
+
+/**
+ * Bugs planted in the SDK, around its database and below it: each is caught within 500 histories. `CHECKER_PRINT=1` prints
+ * the shrunk history that caught it.
+ */
+const LIMIT = 500;
+const PRINT = process.env['CHECKER_PRINT'] !== undefined;
+
+interface Taken {
+  readonly database: Database;
+  readonly connection: SqlConnection;
+  readonly userId: string;
+  readonly composed: Composed;
+  readonly response: SyncResponse;
+}
+
+const ofTake = (
+  mutate: (given: Taken, take: () => ReturnType<Database['take']>) => ReturnType<Database['take']>,
+): SdkSeams => ({
+  database: (database, connection, userId) => ({
+    ...database,
+    take: (...given) => {
+      const [, composed, response] = given;
+      return mutate({ database, connection, userId, composed, response }, () => database.take(...given));
+    },
+  }),
+});
+
+const afterTake = (mutate: (given: Taken) => unknown): SdkSeams =>
+  ofTake(async (given, take) => {
+    const taken = await take();
+    await mutate(given);
+    return taken;
+  });
+
+const SDK_MUTANTS: readonly (readonly [name: string, seams: SdkSeams])[] = [
+  [
+    'an answer clears what waits for its document, an edit made since included',
+    afterTake(({ connection, userId, composed }) => {
+      for (const { scope = '', collection, documentId } of composed.request.changes ?? [])
+        connection.run(`DELETE FROM PendingChanges_${collection} WHERE UserId = ? AND Scope = ? AND ID = ?`, [
+          userId,
+          scope,
+          documentId,
+        ]);
+    }),
+  ],
+  [
+    'what arrives becomes the base of the edit that waits',
+    afterTake(({ connection, userId, response }) => {
+      for (const { scope, collection, documentId, version } of response.delta.documents)
+        connection.run(
+          `UPDATE PendingChanges_${collection} SET BaseVersion = ? WHERE UserId = ? AND Scope = ? AND ID = ? AND Type IS NOT NULL`,
+          [version, userId, scope, documentId],
+        );
+    }),
+  ],
+  [
+    'the checkpoint is written before its page',
+    ofTake(({ connection, userId, response }, take) => {
+      for (const [scope, checkpoint] of Object.entries(response.checkpoints))
+        connection.run('UPDATE Tidemark_Scopes SET Checkpoint = ? WHERE UserId = ? AND Scope = ?', [
+          checkpoint,
+          userId,
+          scope,
+        ]);
+      return take();
+    }),
+  ],
+  [
+    'what the service sends is tracked as an edit',
+    afterTake(async ({ database, userId, response }) => {
+      for (const { scope, collection, documentId, data } of response.delta.documents) {
+        if (data === null) continue;
+        const documents = [{ documentId, content: JSON.stringify(data) }];
+        await database.write(userId, [{ kind: 'upsert', scope, collection, documents, track: true }], []);
+      }
+    }),
+  ],
+  [
+    'an answer is taken in statement by statement',
+    {
+      connection: (connection) => ({
+        run: (sql, params) => (/^(BEGIN|COMMIT|ROLLBACK)/.test(sql) ? 0 : connection.run(sql, params)),
+        all: (sql, params) => connection.all(sql, params),
+        exec: (sql) => connection.exec(sql),
+        close: () => connection.close(),
+      }),
+    },
+  ],
+  ['what is sent is not written down first', forgetsWhatItSends()],
+  [
+    'rejected edits are dropped',
+    afterTake(({ connection }) => connection.run('DELETE FROM Tidemark_Rejected')),
+  ],
+  [
+    'edits in a scope that was lost are dropped',
+    afterTake(({ connection }) => connection.run('DELETE FROM Tidemark_SetAside')),
+  ],
+  [
+    'a copy keeps the device id of its original',
+    ofTake(async ({ connection, userId }, take) => {
+      const sql = 'SELECT DeviceId FROM Tidemark_Users WHERE UserId = ?';
+      const [before] = connection.all(sql, [userId]);
+      const taken = await take();
+      connection.run('UPDATE Tidemark_Users SET DeviceId = ? WHERE UserId = ?', [
+        before?.['DeviceId'] ?? '',
+        userId,
+      ]);
+      return taken;
+    }),
+  ],
+  [
+    'the end of a resync removes nothing',
+    ofTake(({ connection }, take) => {
+      connection.run('UPDATE Tidemark_Scopes SET Resync = 0');
+      return take();
+    }),
+  ],
+];
+
+function forgetsWhatItSends(): SdkSeams {
+  let composing = false;
+  return {
+    connection: (connection) => ({
+      run: (sql, params) => connection.run(composing && sql === 'COMMIT' ? 'ROLLBACK' : sql, params),
+      all: (sql, params) => connection.all(sql, params),
+      exec: (sql) => connection.exec(sql),
+      close: () => connection.close(),
+    }),
+    database: (database) => ({
+      ...database,
+      compose: async (...given) => {
+        composing = true;
+        try {
+          return await database.compose(...given);
+        } finally {
+          composing = false;
+        }
+      },
+    }),
+  };
+}
+
+async function isCaught(name: string, mutated: Play, palette: Palette): Promise<void> {
+  const failure = await search(mutated, palette, { from: 1, count: LIMIT });
+  expect(failure).not.toBeNull();
+  process.stdout.write(`after ${failure!.after} histories: ${name}\n`);
+  if (!PRINT) return;
+  const { history, violation } = await shrink(mutated, failure!);
+  process.stdout.write(`${violation.message}\n${printHistory(history)}\n\n`);
+}
+
+it.each(SDK_MUTANTS)(
+  'catches: %s',
+  (name, seams) =>
+    isCaught(
+      name,
+      async (history) => {
+        const devices = createSdkDevices(seams);
+        try {
+          await play(history, createMemoryGround(), devices.create);
+        } finally {
+          await devices.dispose();
+        }
+      },
+      PALETTE,
+    ),
+  300_000,
+);
+
+/** The same bugs below the direct transport, which has no gateway to keep it from them. */
+const BELOW = MUTANTS.filter(({ name }) =>
+  [
+    'no If-Match: replaces whatever is stored',
+    'creates over whatever is stored',
+    'writes the ledger in a request of its own',
+    'writes conflict records in a request of their own',
+    'no tombstone: the change feed never tells of a delete',
+  ].includes(name),
+);
+
+it.each(BELOW.map((mutant) => [mutant.name, mutant] as const))(
+  'catches below the direct transport: %s',
+  (name, mutant) =>
+    isCaught(
+      name,
+      async (history) => {
+        const devices = createSdkDevices();
+        const all = history.setup.devices.map((device) => ({ ...device, transport: 'direct' as const }));
+        const steps = history.steps.filter(({ kind }) => kind !== 'transport');
+        try {
+          const direct = { ...history, steps, setup: { ...history.setup, devices: all } };
+          await play(direct, plant(mutant, createMemoryGround()), devices.create);
+        } finally {
+          await devices.dispose();
+        }
+      },
+      DIRECT_PALETTE,
+    ),
+  300_000,
+);
