@@ -26,6 +26,8 @@ export type ClientErrorCode =
   | 'scope_needed'
   /** A document that was to be patched is not there. */
   | 'not_found'
+  /** The transport gives no checksums. */
+  | 'not_comparable'
   /** Others kept changing what a transaction had read. */
   | 'contended'
   /** The database was written by a newer version of this library. */

@@ -34,6 +34,7 @@ export type {
   SyncStatus,
 } from './sync/events.ts';
 export type { Exchange, Transport } from './sync/transport.ts';
+export type { Diverged, IntegrityQuestions } from './sync/integrity.ts';
 export { thinTransport, type ThinTransportOptions } from './net/thin-transport.ts';
 export type { HttpOptions } from './net/http.ts';
 export type { BreakerOptions, RetryOptions } from './net/retry.ts';

@@ -1,4 +1,5 @@
 import type { SyncResponse } from '../../../shared/protocol/sync.ts';
+import type { IntegrityAnswer, IntegrityDocuments } from '../../../shared/protocol/integrity.ts';
 import { isJsonObject, type JsonObject } from '../../../shared/conflict/json.ts';
 import { TidemarkError } from '../errors.ts';
 import type { Runtime } from '../runtime.ts';
@@ -19,8 +20,23 @@ export const HTTP: HttpOptions = { timeout: 60_000, compressAbove: 2_048 };
 export function thinTransport(options: ThinTransportOptions, runtime: Runtime): Transport {
   const url = `${options.url.replace(/\/+$/, '')}/sync`;
   const { timeout = HTTP.timeout, compressAbove = HTTP.compressAbove } = options;
+  const ask = async (path: string, body: unknown, signal: AbortSignal): Promise<JsonObject> =>
+    (await callService(`${url}${path}`, body, options.token, { timeout, compressAbove }, runtime, signal))
+      .body;
   return {
     name: 'thin',
+    integrity: {
+      checksums: async ({ scope, checkpoint, continuation }, signal) => {
+        const query = new URLSearchParams({ scope, checkpoint });
+        if (continuation !== undefined) query.set('continuation', continuation);
+        const answer = await ask(`/integrity?${query.toString()}`, undefined, signal);
+        return requireMember(answer, 'collections', url) as unknown as IntegrityAnswer;
+      },
+      documents: async (request, signal) => {
+        const answer = await ask('/integrity/documents', request, signal);
+        return requireMember(answer, 'versions', url) as unknown as IntegrityDocuments;
+      },
+    },
     send: async (request, signal) => {
       const answer = await callService(
         url,
@@ -34,6 +50,12 @@ export function thinTransport(options: ThinTransportOptions, runtime: Runtime): 
       return { response: toResponse(body, request.changes?.length ?? 0, url), ...cost };
     },
   };
+}
+
+function requireMember(answer: JsonObject, name: string, url: string): JsonObject {
+  if (answer[name] === undefined)
+    throw new TidemarkError('not_the_service', `${url} gave an answer that is none of this protocol.`);
+  return answer;
 }
 
 /**

@@ -2,6 +2,14 @@ import { isJsonObject, type JsonObject } from '../../../shared/conflict/json.ts'
 import { mergePatch } from '../../../shared/conflict/merge-patch.ts';
 import type { Change, ChangeError, RemoteDocument, SyncResponse } from '../../../shared/protocol/sync.ts';
 import {
+  addDocument,
+  bucketOf,
+  emptyChecksum,
+  formatBucket,
+  formatChecksum,
+  type ChecksumText,
+} from '../../../shared/protocol/checksum.ts';
+import {
   composeRequest,
   startOver,
   takeAnswer,
@@ -13,7 +21,7 @@ import {
 import { presumedOwnScope } from '../core/own-scope.ts';
 import type { Address } from '../core/row-store.ts';
 import { TidemarkError } from '../errors.ts';
-import { discard, edit } from '../row.ts';
+import { discard, edit, isPending, receive } from '../row.ts';
 import {
   numberOf,
   quoteName,
@@ -110,6 +118,10 @@ export interface Facts {
   readonly lastError: { readonly code: string; readonly message: string; readonly at: string } | null;
   /** Has anything ever been fetched? */
   readonly fetched: boolean;
+  /** When device and service were last compared; null: never. */
+  readonly lastComparison: string | null;
+  /** Documents that comparisons found to differ and set right, in all. */
+  readonly repaired: number;
 }
 
 /** Held by who syncs: nobody else does, as long as it is renewed in time. */
@@ -392,6 +404,7 @@ export class LocalDatabase {
     });
     const oldest = pending.flatMap(({ oldest: at }) => (at === null ? [] : [at])).sort();
     const lastError = textOf(user?.['LastError']);
+    const comparison = this.#comparison(userId);
     return {
       deviceId: String(user?.['DeviceId']),
       pending: pending.reduce((sum, { count }) => sum + count, 0),
@@ -399,6 +412,8 @@ export class LocalDatabase {
       rejected: this.#count('SELECT COUNT(*) AS n FROM Tidemark_Rejected WHERE UserId = ?', userId),
       setAside: this.#count('SELECT COUNT(*) AS n FROM Tidemark_SetAside WHERE UserId = ?', userId),
       lastSuccess: textOf(user?.['LastSuccess']),
+      lastComparison: comparison.at === null ? null : new Date(comparison.at).toISOString(),
+      repaired: comparison.repaired,
       lastError: lastError === null ? null : (JSON.parse(lastError) as Facts['lastError']),
       fetched:
         this.#count(
@@ -535,6 +550,134 @@ export class LocalDatabase {
     this.#sql.run('DELETE FROM Tidemark_Locks WHERE Name = ? AND Owner = ?', [name, owner]);
   }
 
+  /** Scopes that were fetched, and up to where. */
+  positions(userId: string): { readonly scope: string; readonly checkpoint: string }[] {
+    return this.#sql
+      .all('SELECT Scope, Checkpoint FROM Tidemark_Scopes WHERE UserId = ? AND Checkpoint IS NOT NULL', [
+        userId,
+      ])
+      .map((found) => ({ scope: String(found['Scope']), checkpoint: String(found['Checkpoint']) }));
+  }
+
+  /** What the user holds of the service's documents. `pending`: buckets in which edits stand on top of them. */
+  checksum(
+    userId: string,
+    scope: string,
+    collection: string,
+  ): { readonly checksum: ChecksumText; readonly pending: readonly string[] } {
+    const checksum = emptyChecksum();
+    for (const { documentId, version } of this.#heldIn(userId, scope, collection))
+      addDocument(checksum, documentId, version);
+    const pending = this.#sql
+      .all(
+        `SELECT ID FROM ${pendingTable(this.#statements(collection).model)} WHERE UserId = ? AND Scope = ?`,
+        [userId, scope],
+      )
+      .map(({ ID }) => formatBucket(bucketOf(String(ID))));
+    return { checksum: formatChecksum(checksum), pending: [...new Set(pending)] };
+  }
+
+  /** The same, document by document. */
+  versions(
+    userId: string,
+    scope: string,
+    collection: string,
+    buckets: readonly string[],
+  ): { readonly documentId: string; readonly version: string }[] {
+    const wanted = new Set(buckets);
+    return this.#heldIn(userId, scope, collection).filter(({ documentId }) =>
+      wanted.has(formatBucket(bucketOf(documentId))),
+    );
+  }
+
+  /** Rows without a version are the app's own. */
+  #heldIn(userId: string, scope: string, collection: string) {
+    const { table } = this.#statements(collection).model;
+    return this.#sql
+      .all(
+        `SELECT ID, Version FROM ${quoteName(table)} WHERE UserId = ? AND Scope = ? AND Version IS NOT NULL`,
+        [userId, scope],
+      )
+      .map(({ ID, Version }) => ({ documentId: String(ID), version: String(Version) }));
+  }
+
+  /**
+   * Sets documents right that were found to differ. Where the user has edited one meanwhile, it waits beside the edit.
+   *
+   * @param gone what the service does not have
+   * @returns how many rows are other ones now
+   */
+  mend(
+    userId: string,
+    documents: readonly RemoteDocument[],
+    gone: readonly Address[],
+    lease: Lease | null,
+  ): number {
+    const touched = new Set<string>();
+    const count = this.#transaction(userId, (store) => {
+      this.#renew(lease);
+      let changed = 0;
+      for (const document of documents) {
+        const { scope, collection, documentId } = document;
+        const address = { scope, collection, documentId };
+        const row = store.row(address);
+        const pending = isPending(row);
+        if (!pending) changed += 1;
+        store.setRow(address, receive(row, document), pending ? undefined : document.lastModified);
+        touched.add(collection);
+      }
+      for (const address of gone) {
+        const row = store.row(address);
+        if (isPending(row)) continue;
+        store.remove(address);
+        touched.add(address.collection);
+        changed += 1;
+      }
+      return changed;
+    });
+    this.#notify(touched);
+    return count;
+  }
+
+  /** The next exchange fetches the scope from the beginning, and removes what that does not bring. */
+  restartScope(userId: string, scope: string, lease: Lease | null): void {
+    this.#transaction(userId, (store) => {
+      this.#renew(lease);
+      const state = store.scopes().get(scope);
+      if (state === undefined) return;
+      store.setScope(scope, { ...state, checkpoint: null, resync: true });
+      store.startPass(scope);
+    });
+  }
+
+  /** @param repaired documents that were set right; null: nothing was compared, but the time counts from now */
+  noteComparison(userId: string, repaired: number | null): void {
+    const before = this.#comparison(userId);
+    const now = { since: this.#env.now(), at: repaired === null ? null : this.#env.now() };
+    writeMeta(
+      this.#sql,
+      comparisonKey(userId),
+      JSON.stringify({ ...now, repaired: before.repaired + (repaired ?? 0) }),
+    );
+  }
+
+  /** Is it so many milliseconds since the last comparison, or since the time was first asked for? */
+  isComparisonDue(userId: string, interval: number): boolean {
+    const { since } = this.#comparison(userId);
+    if (since === null) this.noteComparison(userId, null);
+    return since !== null && Math.abs(this.#env.now() - since) >= interval;
+  }
+
+  #comparison(userId: string): {
+    readonly since: number | null;
+    readonly at: number | null;
+    readonly repaired: number;
+  } {
+    const text = readMeta(this.#sql, comparisonKey(userId));
+    if (text === null) return { since: null, at: null, repaired: 0 };
+    return JSON.parse(text) as { since: number; at: number | null; repaired: number };
+  }
+
   /**
    * Removes what a user who left can be given again by the service. Documents with pending edits stay, out of sight, and
    * are sent when the user is back.
@@ -570,6 +713,7 @@ export class LocalDatabase {
         this.#sql.run(`DELETE FROM Tidemark_${table} WHERE UserId = ?`, [userId]);
       }
     });
+    this.#sql.run('DELETE FROM Tidemark_Meta WHERE Key = ?', [comparisonKey(userId)]);
     this.#ownScopes.delete(userId);
     this.#session.knownScopes.clear();
     this.#notify(new Set(this.#models.keys()));
@@ -762,6 +906,8 @@ function storeUntracked(
   // Beside an edit that waits, what the user sees is what is sent.
   store.setRow(address, row.dirty === null ? { ...row, data } : edit(row, data, at), at);
 }
+
+const comparisonKey = (userId: string): string => `comparison:${userId}`;
 
 /** Positions are microseconds since the epoch. */
 const timeOf = (position: SqlValue | undefined): string | null =>

@@ -2,6 +2,7 @@ import type { JsonObject } from '../../../shared/conflict/json.ts';
 import type { ChangeError } from '../../../shared/protocol/sync.ts';
 import type { Address } from '../core/row-store.ts';
 import type { TidemarkError } from '../errors.ts';
+import type { Diverged } from './integrity.ts';
 
 /** How a sync ended. `offline`, `busy` and `failed` leave everything as it is for the next one. */
 export type SyncOutcome = 'synced' | 'offline' | 'busy' | 'failed' | 'aborted';
@@ -27,6 +28,10 @@ export interface SyncReport {
   readonly duration: number;
   /** Scopes that started over. */
   readonly resync: readonly string[];
+  /** Documents in which device and service differed, where they were compared. */
+  readonly diverged: number;
+  /** Of those, documents that were set right. */
+  readonly repaired: number;
 }
 
 export interface SyncProgress {
@@ -64,6 +69,10 @@ export interface SyncStatus {
   readonly lastSuccess: string | null;
   /** Since the last success. */
   readonly lastError: { readonly code: string; readonly message: string; readonly at: string } | null;
+  /** When device and service were last compared; null: never. */
+  readonly lastComparison: string | null;
+  /** Documents that were found to differ and set right, in all. */
+  readonly repaired: number;
   /** When the engine syncs next by itself; null: it was not started. */
   readonly nextSync: string | null;
 }
@@ -94,6 +103,8 @@ export interface SyncEvents {
   rejected: RejectedEvent;
   /** The user may no longer see the scope of this edit. Null: it was a delete. */
   setAside: { readonly address: Address; readonly content: JsonObject | null };
+  /** Device and service were found to differ, which must not happen: worth a report. */
+  diverged: { readonly documents: readonly Diverged[]; readonly repaired: number };
   status: SyncStatus;
   /** A sync ended, well or not. */
   synced: SyncReport;

@@ -14,6 +14,7 @@ import {
 import type { Runtime } from '../runtime.ts';
 import type { Database } from '../sql/database.ts';
 import type { Lease } from '../sql/local-database.ts';
+import { compare } from './integrity.ts';
 import type { SyncEvents, SyncOutcome, SyncReport, SyncStatus } from './events.ts';
 import type { Transport } from './transport.ts';
 import { inTurn } from './turns.ts';
@@ -34,6 +35,11 @@ export interface EngineOptions {
   readonly pageSize?: number;
   /** Scopes to sync. Default: all that the token grants. */
   readonly scopes?: () => readonly string[] | undefined;
+  /**
+   * Milliseconds between comparisons of what device and service hold, in the background. They set right what differs. Each
+   * costs the service about what a first sync costs. Default: seven days; Infinity: never.
+   */
+  readonly repairInterval?: number;
   /** Milliseconds to wait while another tab or process syncs. Default 10,000. */
   readonly patience?: number;
   readonly retry?: Partial<RetryOptions>;
@@ -68,6 +74,9 @@ const MAX_STALLS = 3;
 
 /** Edits that follow each other are told together. Milliseconds. */
 const STATUS_DELAY = 50;
+
+/** Seven days, in milliseconds. */
+const REPAIR_INTERVAL = 604_800_000;
 
 /** Where neither the app nor the service says how often to sync. Milliseconds. */
 const DEFAULT_INTERVAL = 300_000;
@@ -140,6 +149,37 @@ export class SyncEngine {
     const database = await this.#context.database();
     const { fetched } = await database.facts(this.#userId);
     return fetched ? null : this.sync({ ...options, pullOnly: true });
+  }
+
+  /**
+   * Syncs, and compares what device and service hold: `diverged` of the report says in how many documents they differ.
+   *
+   * @throws TidemarkError `not_comparable` where the transport cannot: straight to Cosmos DB there are no checksums
+   */
+  verify(options: SyncOptions = {}): Promise<SyncReport> {
+    if (this.#context.transport.integrity === undefined) {
+      return Promise.reject(
+        new TidemarkError(
+          'not_comparable',
+          'Only the gateway gives checksums: repair() fetches everything anew.',
+        ),
+      );
+    }
+    return this.#alone(options, 'verify');
+  }
+
+  /**
+   * The same, and sets right what differs. Edits that wait stay as they are. Where the transport gives no checksums,
+   * everything is fetched anew, and what that does not bring is removed.
+   */
+  repair(options: SyncOptions = {}): Promise<SyncReport> {
+    return this.#alone(options, 'repair');
+  }
+
+  /** Not together with a sync that somebody else asked for. */
+  async #alone(options: SyncOptions, extra: Extra): Promise<SyncReport> {
+    while (this.#running !== null) await this.#running.promise;
+    return this.#start(options, extra);
   }
 
   /**
@@ -239,14 +279,14 @@ export class SyncEngine {
     );
   }
 
-  #start(options: SyncOptions): Promise<SyncReport> {
+  #start(options: SyncOptions, extra: Extra = null): Promise<SyncReport> {
     this.#cancelTimer();
     this.#nextSync = null;
     const abort = new AbortController();
     const stop = () => abort.abort(options.signal?.reason);
     if (options.signal?.aborted === true) stop();
     options.signal?.addEventListener('abort', stop, { once: true });
-    const promise = this.#run(options, abort.signal).finally(() => {
+    const promise = this.#run(options, extra, abort.signal).finally(() => {
       options.signal?.removeEventListener('abort', stop);
       this.#running = null;
     });
@@ -268,7 +308,7 @@ export class SyncEngine {
   }
 
   /** Never rejects for what may happen: a report says it. */
-  async #run(options: SyncOptions, signal: AbortSignal): Promise<SyncReport> {
+  async #run(options: SyncOptions, extra: Extra, signal: AbortSignal): Promise<SyncReport> {
     const { runtime, databaseName } = this.#context;
     const userId = this.#userId;
     const started = runtime.now();
@@ -293,7 +333,13 @@ export class SyncEngine {
         database,
         runtime,
         signal,
-        (lease, turn) => this.#exchangeAll(database, userId, options, lease, turn, totals),
+        async (lease, turn) => {
+          const exchangeAll = () => this.#exchangeAll(database, userId, options, lease, turn, totals);
+          await exchangeAll();
+          const what = extra ?? ((await this.#isRepairDue(database, userId)) ? 'repair' : null);
+          if (what === null) return;
+          if (await this.#compare(database, userId, what, lease, turn, totals)) await exchangeAll();
+        },
       );
       this.#breaker.succeeded();
       this.#failures = 0;
@@ -391,6 +437,55 @@ export class SyncEngine {
     });
   }
 
+  /** From time to time a sync in the background compares, too. */
+  async #isRepairDue(database: Database, userId: string): Promise<boolean> {
+    const { repairInterval = REPAIR_INTERVAL } = this.#options;
+    const wanted = this.#started !== null && repairInterval !== Infinity;
+    if (!wanted || this.#context.transport.integrity === undefined) return false;
+    return database.isComparisonDue(userId, repairInterval);
+  }
+
+  /** @returns whether something is to be fetched anew */
+  async #compare(
+    database: Database,
+    userId: string,
+    what: 'verify' | 'repair',
+    lease: Lease | null,
+    signal: AbortSignal,
+    totals: Totals,
+  ): Promise<boolean> {
+    const { transport, collections, events, runtime } = this.#context;
+    const { integrity } = transport;
+    if (integrity === undefined) {
+      for (const { scope } of await database.positions(userId)) {
+        await database.restartScope(userId, scope, lease);
+      }
+      return true;
+    }
+    const patient = <R>(work: () => Promise<R>): Promise<R> => {
+      totals.requests += 1;
+      return withRetry(work, this.#retry, runtime, signal);
+    };
+    const { diverged, repaired, restarted } = await compare({
+      database,
+      questions: {
+        checksums: (query, ending) => patient(() => integrity.checksums(query, ending)),
+        documents: (request, ending) => patient(() => integrity.documents(request, ending)),
+      },
+      userId,
+      collections,
+      lease,
+      signal,
+      repair: what === 'repair',
+    });
+    const anew = diverged.filter(({ address }) => restarted.includes(address.scope)).length;
+    totals.diverged += diverged.length;
+    totals.repaired += repaired + anew;
+    await database.noteComparison(userId, repaired + anew);
+    if (diverged.length > 0) events.emit('diverged', { documents: diverged, repaired: repaired + anew });
+    return restarted.length > 0;
+  }
+
   async #tell(database: Database, userId: string, taken: Taken, totals: Totals): Promise<void> {
     const { events } = this.#context;
     totals.pushed += taken.pushed;
@@ -465,6 +560,9 @@ export class SyncEngine {
   }
 }
 
+/** What a sync does beside exchanging. */
+type Extra = 'verify' | 'repair' | null;
+
 type Totals = {
   -readonly [K in keyof Omit<SyncReport, 'outcome' | 'error' | 'duration' | 'resync'>]: number;
 } & {
@@ -480,6 +578,8 @@ const emptyTotals = (): Totals => ({
   requests: 0,
   bytesSent: 0,
   bytesReceived: 0,
+  diverged: 0,
+  repaired: 0,
   resync: [],
 });
 

@@ -1,3 +1,4 @@
+import type { IntegrityQuestions } from './integrity.ts';
 import type { SyncRequest, SyncResponse } from '../../../shared/protocol/sync.ts';
 
 /** The way from a device to the documents of the service. */
@@ -10,6 +11,8 @@ export interface Transport {
    * @throws TidemarkError
    */
   send(request: SyncRequest, signal: AbortSignal): Promise<Exchange>;
+  /** Absent: checksums cannot be asked for on this way. */
+  readonly integrity?: IntegrityQuestions;
 }
 
 /** An answer, and what it took. */

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { CosmosClient, PermissionMode } from '@azure/cosmos';
 import { collection, createClient, type ExpiringToken } from '../../../client/src/index.ts';
 import { CosmosDbStore, directTransport } from '../../../client/src/cosmos/index.ts';
@@ -93,6 +94,33 @@ it.each(['thin', 'direct'])('on %s, an item that is no document gives way to an 
   expect(await gateway.items(`user:${user}`)).toContainEqual(
     expect.objectContaining({ id: 'items:1', data: { id: '1', title: 'a' }, deleted: false }),
   );
+});
+
+it('straight to Cosmos DB there are no checksums: a repair fetches everything anew, and keeps what waits', async () => {
+  const user = newUser();
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-repair-'));
+  closing.push(() => {
+    rmSync(folder, { recursive: true });
+    return Promise.resolve();
+  });
+  const path = join(folder, 'device.db');
+  const { client, items, sync } = open('direct', user, { database: nodeSqlite(path) });
+  await items.upsertBulk(Array.from({ length: 5 }, (_, n) => ({ id: `d${n}`, n })));
+  await sync();
+  const database = new DatabaseSync(path);
+  database.exec(`DELETE FROM items WHERE ID = 'd1';
+    INSERT INTO items SELECT 'ghost', '{"id":"ghost"}', LastModified, UserId, Scope, Version FROM items WHERE ID = 'd2'`);
+  database.close();
+  await expect(client.engine.verify()).rejects.toMatchObject({ code: 'not_comparable' });
+  await items.upsert({ id: 'd3', n: 33 });
+  expect(await client.engine.repair()).toMatchObject({ outcome: 'synced', pushed: 1 });
+  expect((await items.query()).map(({ id, n }) => `${id} ${String(n)}`)).toEqual([
+    'd0 0',
+    'd1 1',
+    'd2 2',
+    'd3 33',
+    'd4 4',
+  ]);
 });
 
 it('a token that only reads writes nothing, and says so', async () => {
