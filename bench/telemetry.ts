@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
+import { startStack } from '../local/stack.ts';
+import { startIngestion, type Envelope } from '../test/support/ingestion.ts';
 
 const RUNS = 5;
 
@@ -34,8 +36,45 @@ process.exit();
 const METRICS = 9;
 const CALLS = 2;
 
+const SYNCS = 20;
+const kilobytes = (bytes: number): number => Math.round(bytes / 100) / 10;
+
+/** What the app sends of a sync that brings an edit, where all are sampled, and of a minute's metrics, uncompressed. */
+async function measureBytes(): Promise<{ readonly sync: number; readonly metrics: number }> {
+  const ingestion = await startIngestion();
+  const stack = await startStack({
+    quiet: true,
+    settings: { ...ingestion.settings, TELEMETRY_SAMPLING_PERCENT: '100' },
+  });
+  try {
+    const bearer = await stack.issuerHandle.token({ sub: 'alice' });
+    for (let i = 0; i < SYNCS; i += 1) {
+      const lastModified = new Date().toISOString();
+      const change = { type: 'upsert', collection: 'items', documentId: `${i}`, lastModified, data: { i } };
+      const response = await fetch(`${stack.api}/sync`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ protocol: 1, deviceId: 'phone', changes: [change] }),
+      });
+      if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+    }
+    await stack.dispose();
+    const bytes = (isWanted: (type: string) => boolean): number =>
+      ingestion.envelopes
+        .filter(({ data }: Envelope) => isWanted(data.baseType))
+        .reduce((sum, envelope) => sum + JSON.stringify(envelope).length, 0);
+    return {
+      sync: bytes((type) => type !== 'MetricData') / SYNCS,
+      metrics: bytes((type) => type === 'MetricData'),
+    };
+  } finally {
+    await stack.dispose();
+    await ingestion.dispose();
+  }
+}
+
 /** What telemetry costs the process: loading it, and telling of one sync at a tenth and at all of the events. */
-export function benchTelemetry(): Record<string, number> {
+export async function benchTelemetry(): Promise<Record<string, number>> {
   const runs = Array.from(
     { length: RUNS },
     () =>
@@ -48,7 +87,10 @@ export function benchTelemetry(): Record<string, number> {
   const least = (name: 'load' | 'metric' | 'event' | 'call') => Math.min(...runs.map((run) => run[name]));
   const sync = (share: number) =>
     Math.round(METRICS * least('metric') + share * (least('event') + CALLS * least('call'))) / 1000;
+  const { sync: ofSync, metrics } = await measureBytes();
   return {
+    'telemetry of a sync, all of it sampled, kilobytes': kilobytes(ofSync),
+    'telemetry of a minute, metrics, kilobytes': kilobytes(metrics),
     'telemetry, load, milliseconds': Math.round(least('load') / 1000),
     'telemetry of a sync, 10 % sampled, milliseconds': sync(0.1),
     'telemetry of a sync, 100 % sampled, milliseconds': sync(1),

@@ -1,10 +1,10 @@
 /** `npm run docs`: writes what is made from code: pages, parts of pages, schemas, and data that Bicep loads. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SyncConfigFile } from '../shared/sync/sync-config.ts';
 import { describeApi } from '../shared/protocol/openapi.ts';
 import { renderCli } from './cli-doc.ts';
-import { renderCost } from './cost-doc.ts';
+import { renderCost, type Price } from './cost-doc.ts';
 import { renderErrorsPage } from './errors-doc.ts';
 import { replaceGenerated } from './generated.ts';
 import { renderContainers, renderSettingDefaults } from './infra-data.ts';
@@ -32,14 +32,19 @@ const generated = join(process.cwd(), 'infra', 'generated');
 await writeFile(join(generated, 'containers.json'), renderContainers());
 await writeFile(join(generated, 'settings.json'), renderSettingDefaults());
 
-const figures = async (name: string): Promise<Record<string, number>> =>
-  JSON.parse(await readFile(join(process.cwd(), 'bench', name), 'utf8')) as Record<string, number>;
+const bench = async (name: string): Promise<unknown> =>
+  JSON.parse(await readFile(join(process.cwd(), 'bench', name), 'utf8'));
+const alerts = await readdir(join(process.cwd(), 'infra', 'queries', 'alerts'));
 const cost = join(docs, 'cost.md');
 await writeFile(
   cost,
   replaceGenerated(
     await readFile(cost, 'utf8'),
     'cost',
-    renderCost(await figures('baseline.json'), await figures('prices.json')),
+    renderCost(
+      (await bench('baseline.json')) as Record<string, number>,
+      (await bench('prices.json')) as Price[],
+      alerts.length,
+    ),
   ),
 );

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { renderCli } from '../../scripts/cli-doc.ts';
-import { renderCost } from '../../scripts/cost-doc.ts';
+import { renderCost, type Price } from '../../scripts/cost-doc.ts';
 import { replaceGenerated } from '../../scripts/generated.ts';
 import { renderOperations } from '../../scripts/operations-doc.ts';
 import { renderSettings } from '../../scripts/settings-doc.ts';
@@ -68,9 +68,11 @@ it.each(Object.entries(renderCli()))('docs/cli.md has the %s as the code has the
 describe('docs/cost.md', () => {
   it('has the tables that `npm run docs` makes of what `npm run bench` measured', () => {
     const page = read('docs/cost.md');
-    const figures = (name: string) => JSON.parse(read(`bench/${name}`)) as Record<string, number>;
-    expect(replaceGenerated(page, 'cost', renderCost(figures('baseline.json'), figures('prices.json')))).toBe(
-      page,
-    );
+    const measured = JSON.parse(read('bench/baseline.json')) as Record<string, number>;
+    const prices = JSON.parse(read('bench/prices.json')) as Price[];
+    const alerts = readdirSync(join(process.cwd(), 'infra', 'queries', 'alerts'));
+    expect(replaceGenerated(page, 'cost', renderCost(measured, prices, alerts.length))).toBe(page);
+    for (const { name, source, date, region } of prices)
+      expect([name, source === null || (date !== undefined && region !== undefined)]).toEqual([name, true]);
   });
 });
