@@ -1,7 +1,9 @@
+import { CosmosClient } from '@azure/cosmos';
 import { startEmulator, type Emulator } from '../../emulator/src/index.ts';
 import { startIssuer, type Issuer } from '../../local/issuer.ts';
 import { DATABASE, provision } from '../../local/provision.ts';
 import type { Identity } from '../../shared/auth/identity.ts';
+import { DOCUMENTS } from '../../shared/cosmos/containers.ts';
 import { createServices, type Services } from '../../shared/services.ts';
 
 /*
@@ -27,6 +29,7 @@ beforeEach(async () => {
       COSMOS_DATABASE: DATABASE,
       COSMOS_AUTH: 'key',
       COSMOS_KEY: emulator.key,
+      COSMOS_KEY_SECONDARY: emulator.secondaryKey,
       AUTH_ISSUER: issuer.issuer,
       AUTH_AUDIENCE: 'api://tidemark',
       DENY_LIST_REFRESH_SECONDS: '30',
@@ -76,13 +79,48 @@ describe('A resource token', () => {
     clock.ahead += 10_000;
     const next = await many(50, () => tokenOf(alice));
     expect([new Set(next).size, mints()]).toEqual([1, 1]);
-    expect(next[0]).not.toBe(first[0]);
   });
 
   it('is made for each user, and the kept ones do not get in the way of each other', async () => {
     const users = await Promise.all(['a', 'b', 'c'].map(enter));
     const tokens = await many(4, () => Promise.all(users.map(tokenOf)));
     expect([new Set(tokens.flat()).size, mints()]).toEqual([3, 3]);
+  });
+});
+
+describe('A new master key', () => {
+  const opens = async (token: string): Promise<boolean> => {
+    const client = new CosmosClient({
+      endpoint: emulator.endpoint,
+      tokenProvider: () => Promise.resolve(token),
+      connectionPolicy: { enablePartitionLevelFailover: false },
+    });
+    try {
+      await client
+        .database(DATABASE)
+        .container(DOCUMENTS)
+        .items.query('SELECT * FROM c', { partitionKey: 'user:alice' })
+        .fetchAll();
+      return true;
+    } catch {
+      return false;
+    } finally {
+      client.dispose();
+    }
+  };
+
+  it('is noticed with the next token that is made; until then a kept one is handed out, and then no more', async () => {
+    const [alice, bob] = [await enter('alice'), await enter('bob')];
+    const kept = await tokenOf(alice);
+    expect(await opens(kept)).toBe(true);
+    emulator.regenerateKey('primary');
+    expect(await tokenOf(alice)).toBe(kept);
+    expect(await opens(kept)).toBe(false);
+    // His is made, for which the old key no longer does.
+    await tokenOf(bob);
+    const next = await tokenOf(alice);
+    expect(next).not.toBe(kept);
+    expect(await opens(next)).toBe(true);
   });
 });
 

@@ -76,3 +76,41 @@ describe('docs/cost.md', () => {
       expect([name, source === null || (date !== undefined && region !== undefined)]).toEqual([name, true]);
   });
 });
+
+describe('docs/threat-model.md', () => {
+  const [, ...tables] = read('docs/threat-model.md').split(/^\| Threat +\| What stops it +\| Shown by +\|$/m);
+  const rows = tables.flatMap((table) =>
+    table
+      .split(/\n(?!\|)/)[0]!
+      .split('\n')
+      .filter((line) => line.startsWith('|') && !line.startsWith('| -'))
+      .map((line): [string, string] => {
+        const cells = line.split(/(?<!\\)\|/).map((cell) => cell.trim());
+        return [cells[1] ?? '', cells[3] ?? ''];
+      }),
+  );
+  /** The text of a test file, or of all below a folder. */
+  const source = (path: string): string =>
+    path.endsWith('/')
+      ? readdirSync(join(process.cwd(), path))
+          .map((name) => read(join(path, name)))
+          .join('\n')
+      : read(path);
+
+  it('has tables of threats', () => expect(rows.length).toBeGreaterThan(40));
+
+  it.each(rows)('%s: names a test, and every title it quotes is in that test', (_, shown) => {
+    const named = shown
+      .replaceAll('the matrix', '`test/integration/attack-matrix.test.ts`')
+      .split(';')
+      .map((part) => ({
+        files: [...part.matchAll(/`((?:test|emulator\/test)\/[\w./-]+)`/g)].map(([, file = '']) => file),
+        titles: [...part.matchAll(/"([^"]+)"/g)].map(([, title = '']) => title),
+      }));
+    expect(named.flatMap(({ files }) => files)).not.toEqual([]);
+    for (const { files, titles } of named) {
+      const text = files.map(source).join('\n');
+      expect(titles.filter((title) => !text.replaceAll("\\'", "'").includes(title))).toEqual([]);
+    }
+  });
+});
