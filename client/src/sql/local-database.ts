@@ -217,8 +217,8 @@ export class LocalDatabase {
     scope: string | null | undefined,
     query: PlainQuery,
   ): StoredDocument[] {
-    const { table } = this.#statements(collection).model;
-    const { clause, params } = compileQuery(query);
+    const { table, indexes } = this.#statements(collection).model;
+    const { clause, params } = compileQuery(query, indexes);
     const inScope = scope === undefined ? '' : ' AND Scope = ?';
     return this.#sql
       .all(

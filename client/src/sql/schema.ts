@@ -86,8 +86,8 @@ export function writeMeta(connection: SqlConnection, key: string, value: string)
 export const pendingTable = ({ table }: Model): string => quoteName(`PendingChanges_${table}`);
 
 function ensureModel(connection: SqlConnection, model: Model, userId: string, now: string): void {
-  const columns = columnsOf(connection, model.table);
-  const legacy = columns.length > 0 && !columns.includes('Scope');
+  const present = columnsOf(connection, model.table);
+  const legacy = present.length > 0 && !present.includes('Scope');
   const pendingName = `PendingChanges_${model.table}`;
   const oldRows = quoteName(`${model.table}_legacy`);
   const oldPending = quoteName(`${pendingName}_legacy`);
@@ -107,8 +107,11 @@ function ensureModel(connection: SqlConnection, model: Model, userId: string, no
   `);
   for (const path of model.indexes) {
     const name = quoteName(`${model.table}_by_${path.replaceAll('.', '_')}`);
+    // Without the id, which results are sorted by, SQLite reads every row instead; so did the first version of this index.
+    const columns = connection.all(`PRAGMA index_info(${name})`).length;
+    if (columns === 3) connection.exec(`DROP INDEX ${name}`);
     connection.exec(
-      `CREATE INDEX IF NOT EXISTS ${name} ON ${table} (UserId, Scope, json_extract(Content, ${quoteText(jsonPath(path))}))`,
+      `CREATE INDEX IF NOT EXISTS ${name} ON ${table} (UserId, Scope, json_extract(Content, ${quoteText(jsonPath(path))}), ID)`,
     );
   }
   if (legacy)
