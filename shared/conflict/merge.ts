@@ -100,7 +100,9 @@ class Merge {
       const value =
         isJsonObject(wanted) && isJsonObject(now)
           ? this.patch(now, wanted, isJsonObject(before) || before === UNKNOWN ? before : {}, below)
-          : this.#leaf(now, patched(wanted), before, below);
+          : Array.isArray(wanted) && Array.isArray(now)
+            ? this.#value(now, wanted, before, below)
+            : this.#leaf(now, patched(wanted), before, below);
       if (value === ABSENT) result.delete(name);
       else result.set(name, value);
     }

@@ -111,8 +111,8 @@ describe('TypeScript of the pages', () => {
 });
 
 /**
- * What stands first on the PATH: `npx tidemark` is the one of this repository, `npm start` has happened, and a curl that gets
- * an error fails.
+ * What stands first on the PATH: `npx tidemark` is the one of this repository, `npm start` has happened, `npm run ts` runs from
+ * where the script does, and a curl that gets an error fails.
  */
 function makeCommands(): string {
   const folder = join(scripts, 'bin');
@@ -125,14 +125,21 @@ function makeCommands(): string {
     'npx',
     `[ "$1" = tidemark ] || { echo "npx $*: mark the block as not run" >&2; exit 64; }\nshift\nexec '${process.execPath}' '${join(root, 'client', 'bin', 'tidemark.js')}' "$@"`,
   );
-  command('npm', `[ "$*" = start ] || { echo "npm $*: mark the block as not run" >&2; exit 64; }`);
+  command(
+    'npm',
+    `case "$*" in
+  start) ;;
+  'run --silent ts -- '*) shift 4; exec '${process.execPath}' --disable-warning=ExperimentalWarning "$@" ;;
+  *) echo "npm $*: mark the block as not run" >&2; exit 64 ;;
+esac`,
+  );
   const found = spawnSync('sh', ['-c', 'command -v curl'], { encoding: 'utf8' }).stdout.trim();
   command('curl', `exec '${found}' --fail-with-body "$@"`);
   return folder;
 }
 
-/** Ends what it started, too, when it takes too long. */
-async function runScript(code: string, cwd: string, env: NodeJS.ProcessEnv): Promise<void> {
+/** Ends what it started, too, when it takes too long. @returns what it printed */
+async function runScript(code: string, cwd: string, env: NodeJS.ProcessEnv): Promise<string> {
   const child = spawn('sh', ['-euc', code], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -141,7 +148,8 @@ async function runScript(code: string, cwd: string, env: NodeJS.ProcessEnv): Pro
   const timer = setTimeout(() => process.kill(-(child.pid ?? 0), 'SIGKILL'), 120_000);
   const [status] = (await once(child, 'close')) as [number | null];
   clearTimeout(timer);
-  if (status !== 0) throw new Error(`It ended with ${String(status)}.\n${output}`);
+  if (status === 0) return output;
+  throw new Error(`It ended with ${String(status)}.\n${output}`);
 }
 
 describe('Shell scripts of the pages', () => {
@@ -162,7 +170,9 @@ describe('Shell scripts of the pages', () => {
         TIDEMARK_URL: stack.api,
         TIDEMARK_DEV_ISSUER: stack.issuer,
       };
-      await runScript(here(code), cwd, env);
+      const output = await runScript(here(code), cwd, env);
+      for (const block of blocks)
+        if (block.page === page && block.isOutput) expect(output).toContain(block.code);
     });
   }
 });

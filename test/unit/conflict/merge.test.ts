@@ -192,6 +192,23 @@ describe('A patch', () => {
     expect(patch({ a: 1 }, { a: 2 }, { a: null }).data).toEqual({ a: 2 });
     expect(patch({ a: 1 }, { a: 2 }, { a: null }, INCOMING_FIRST).data).toEqual({});
   });
+
+  it('of an array whose elements are known keeps what either side added and removed', () => {
+    const rule = rules({ '/tags': { array: 'set' }, '/lines': { array: { key: 'id' } } });
+    expect(patch({ tags: ['a', 'b'] }, { tags: ['a', 'b', 'c'] }, { tags: ['b', 'd'] }, rule)).toEqual({
+      data: { tags: ['b', 'c', 'd'] },
+      lost: nobody,
+    });
+    expect(patch({}, { tags: ['a'] }, { tags: ['b'] }, rule).data).toEqual({ tags: ['a', 'b'] });
+    expect(
+      patch(
+        { lines: [{ id: 1, n: 1, m: 1 }] },
+        { lines: [{ id: 1, n: 2, m: 1 }] },
+        { lines: [{ id: 1, n: 1, m: 2 }, { id: 2 }] },
+        rule,
+      ),
+    ).toEqual({ data: { lines: [{ id: 1, n: 2, m: 2 }, { id: 2 }] }, lost: nobody });
+  });
 });
 
 describe('Fields of the server in what a client sends', () => {
