@@ -206,6 +206,11 @@ export class Client<C extends Collections> {
     return (await this.#database()).conflicts(this.userId, limit);
   }
 
+  /** Forgets a conflict that the user has seen. @returns whether there was such a conflict */
+  async dropConflict(number: number): Promise<boolean> {
+    return (await this.#database()).dropConflict(this.userId, number);
+  }
+
   /** Who has documents or edits on this device. */
   async users(): Promise<{ readonly userId: string; readonly pending: number }[]> {
     return (await this.#database()).users();
@@ -255,6 +260,8 @@ export class Client<C extends Collections> {
     opened.onChange((changed) => {
       for (const watcher of [...this.#watchers]) watcher(changed);
       this.#events.emit('change', { collections: changed });
+      // By another tab, maybe: what is pending is another number then.
+      this.engine.noteChange();
     });
     await opened.openUser(this.userId);
     return opened;

@@ -14,7 +14,7 @@ export interface SqlConnection {
   /** Runs statements without parameters. */
   exec(sql: string): void;
   close(): void;
-  /** Another number after others may have written, where they cannot at any other time. */
+  /** Another number after the database was closed and opened again, as a tab does that shares it. */
   readonly generation?: number;
 }
 

@@ -50,6 +50,7 @@ export const OPERATIONS: readonly OperationName[] = [
   'setAside',
   'dropSetAside',
   'conflicts',
+  'dropConflict',
   'facts',
   'noteOutcome',
   'compose',

@@ -99,6 +99,7 @@ export interface SetAsideEdit {
 }
 
 export interface ConflictEntry {
+  readonly number: number;
   readonly address: Address;
   readonly outcome: 'merged' | 'skipped';
   readonly mine: JsonObject | null;
@@ -154,6 +155,7 @@ export class LocalDatabase {
   /** Own scopes by user; they change only in `take`. */
   readonly #ownScopes = new Map<string, string>();
   readonly #session: RowSession;
+  /** Of the connection that `#begin` was for. */
   #generation: number | undefined;
   #onChange: (collections: readonly string[]) => void = () => undefined;
 
@@ -174,7 +176,7 @@ export class LocalDatabase {
     migrate(sql, models, userId, this.#time());
     this.#dropUnusedModels(models);
     this.#noticeCopies();
-    for (const { setup } of this.#models.values()) for (const statement of setup) sql.run(statement);
+    this.#begin();
   }
 
   /** Calls back after each transaction that changed rows, with their collections. */
@@ -196,7 +198,7 @@ export class LocalDatabase {
   }
 
   ownScope(userId: string): string {
-    if (this.#sql.generation !== this.#generation) this.#forgetReads();
+    if (this.#sql.generation !== this.#generation) this.#begin();
     if (!this.#ownScopes.has(userId)) this.openUser(userId);
     return this.#ownScopes.get(userId) ?? presumedOwnScope(userId);
   }
@@ -270,7 +272,9 @@ export class LocalDatabase {
   /** The usual write is one statement, and a statement is a transaction. @returns whether it was that */
   #upsertAlone(userId: string, { collection, scope, documents, track }: LocalUpsert, at: string): boolean {
     this.#statements(collection);
-    const named = scope ?? this.ownScope(userId);
+    // Asked in any case: it notices that the connection is another one.
+    const own = this.ownScope(userId);
+    const named = scope ?? own;
     const store = new SqlRowStore(this.#sql, userId, this.#models, this.#session);
     if (!track || documents.length !== 1 || !store.knows(named)) return false;
     store.upsert(collection, named, documents, at);
@@ -382,6 +386,7 @@ export class LocalDatabase {
         const mine = JSON.parse(String(found['Mine'])) as Change;
         const theirs = JSON.parse(String(found['Theirs'])) as RemoteDocument;
         return {
+          number: numberOf(found['Number']),
           address: addressOf(found, String(found['Collection'])),
           outcome: String(found['Outcome']) as ConflictEntry['outcome'],
           mine: mine.type === 'delete' ? null : mine.data,
@@ -390,6 +395,12 @@ export class LocalDatabase {
           at: String(found['At']),
         };
       });
+  }
+
+  dropConflict(userId: string, number: number): boolean {
+    return (
+      this.#sql.run('DELETE FROM Tidemark_Conflicts WHERE UserId = ? AND Number = ?', [userId, number]) > 0
+    );
   }
 
   facts(userId: string): Facts {
@@ -750,11 +761,12 @@ export class LocalDatabase {
     }
   }
 
-  /** Others may have written since. */
-  #forgetReads(): void {
+  /** What lives as long as a connection: the views that writes go through, and what was read of rows others may change. */
+  #begin(): void {
     this.#generation = this.#sql.generation;
     this.#ownScopes.clear();
     this.#session.knownScopes.clear();
+    for (const { setup } of this.#models.values()) for (const statement of setup) this.#sql.run(statement);
   }
 
   #renew(lease: Lease | null): void {

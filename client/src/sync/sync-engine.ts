@@ -207,6 +207,11 @@ export class SyncEngine {
   /** Told of an edit: it is sent soon, together with those that follow at once. */
   noteEdit(): void {
     if (this.#started !== null) this.#schedule(this.#options.debounce ?? 1_000);
+    this.noteChange();
+  }
+
+  /** Told that rows are not as they were, by whomever. */
+  noteChange(): void {
     // A thousand edits are one news: counting what is pending after each would cost more than the edit.
     if (this.#statusDue || !this.#context.events.has('status')) return;
     this.#statusDue = true;

@@ -83,6 +83,13 @@ it('an edit that lost is told with both versions', async () => {
     { outcome: 'skipped', mine: { title: 'earlier' }, theirs: { title: 'later' } },
   ]);
   expect(await tablet.store('items').get('1')).toMatchObject({ title: 'later' });
+  const [kept] = await tablet.conflicts();
+  expect(kept).toMatchObject({ mine: { title: 'earlier' }, theirs: { title: 'later' } });
+  expect([await tablet.dropConflict(kept!.number), await tablet.dropConflict(kept!.number)]).toEqual([
+    true,
+    false,
+  ]);
+  expect(await tablet.conflicts()).toEqual([]);
 });
 
 it('a queue of 1,500 edits goes out in batches, by count and by bytes', async () => {

@@ -1,0 +1,3 @@
+import { serveWasmSqlite } from '@tidemark/client/wasm-worker';
+
+serveWasmSqlite('notes');
