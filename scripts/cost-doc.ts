@@ -146,6 +146,14 @@ and contract into \`bench/prices.json\` and run \`npm run docs\`.
   ].join('\n');
 }
 
+/** The paragraph of docs/operations.md on what telemetry costs the process. */
+export const renderTelemetryCost = (measured: Figures): string => {
+  const of = (name: string): string => String(measured[`telemetry${name}, milliseconds`] ?? '?');
+  return `What it costs the process, from \`npm run bench\`: ${of(', load')} ms of loading, after the start and beside the first requests, and
+${of(' of a sync, 10 % sampled')} ms for a sync, ${of(' of a sync, 100 % sampled')} ms where everything is sampled.
+`;
+};
+
 const round = (value: number): string =>
   value.toLocaleString('en-US', { maximumFractionDigits: value < 100 ? 2 : 0 });
 const money = (value: number): string =>

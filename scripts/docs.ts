@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { SyncConfigFile } from '../shared/sync/sync-config.ts';
 import { describeApi } from '../shared/protocol/openapi.ts';
 import { renderCli } from './cli-doc.ts';
-import { renderCost, type Price } from './cost-doc.ts';
+import { renderCost, renderTelemetryCost, type Price } from './cost-doc.ts';
 import { renderErrorsPage } from './errors-doc.ts';
 import { replaceGenerated } from './generated.ts';
 import { renderContainers, renderSettingDefaults } from './infra-data.ts';
@@ -35,16 +35,14 @@ await writeFile(join(generated, 'settings.json'), renderSettingDefaults());
 const bench = async (name: string): Promise<unknown> =>
   JSON.parse(await readFile(join(process.cwd(), 'bench', name), 'utf8'));
 const alerts = await readdir(join(process.cwd(), 'infra', 'queries', 'alerts'));
+const measured = (await bench('baseline.json')) as Record<string, number>;
+await renew('operations.md', 'telemetry-cost', renderTelemetryCost(measured));
 const cost = join(docs, 'cost.md');
 await writeFile(
   cost,
   replaceGenerated(
     await readFile(cost, 'utf8'),
     'cost',
-    renderCost(
-      (await bench('baseline.json')) as Record<string, number>,
-      (await bench('prices.json')) as Price[],
-      alerts.length,
-    ),
+    renderCost(measured, (await bench('prices.json')) as Price[], alerts.length),
   ),
 );

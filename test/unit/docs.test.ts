@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { renderCli } from '../../scripts/cli-doc.ts';
-import { renderCost, type Price } from '../../scripts/cost-doc.ts';
+import { renderCost, renderTelemetryCost, type Price } from '../../scripts/cost-doc.ts';
 import { replaceGenerated } from '../../scripts/generated.ts';
 import { renderOperations } from '../../scripts/operations-doc.ts';
 import { renderSettings } from '../../scripts/settings-doc.ts';
@@ -52,6 +52,12 @@ describe('docs/operations.md', () => {
   it('has the table of settings that `npm run docs` makes of shared/config.ts', () => {
     const page = read('docs/operations.md');
     expect(replaceGenerated(page, 'settings', renderSettings())).toBe(page);
+  });
+
+  it('tells what telemetry costs as `npm run bench` measured it', () => {
+    const page = read('docs/operations.md');
+    const measured = JSON.parse(read('bench/baseline.json')) as Record<string, number>;
+    expect(replaceGenerated(page, 'telemetry-cost', renderTelemetryCost(measured))).toBe(page);
   });
 });
 
