@@ -27,6 +27,8 @@ const RETRY_MS = MINUTE / 2;
 const LAST_GOOD_MS = 6 * 60 * MINUTE;
 /** Least time between two looks for a key that is not known: tokens with made-up key names cost no more than that. */
 const LOOK_AGAIN_MS = 10_000;
+/** Without any good keys: so long after a failure requests are refused without asking the issuer. */
+const FAIL_FAST_MS = 1_000;
 const TIMEOUT_MS = 5_000;
 const MAX_BYTES = 512 * 1024;
 
@@ -51,6 +53,7 @@ export function createKeySet(
   let refreshAt = -Infinity;
   let lookedAt = -Infinity;
   let lastLookFailed = false;
+  let failedAt = -Infinity;
   let flight: Promise<Known> | undefined;
 
   const load = (): Promise<Known> =>
@@ -63,11 +66,10 @@ export function createKeySet(
         lastLookFailed = false;
         return known;
       } catch (error) {
-        refreshAt = now() + RETRY_MS;
+        failedAt = now();
+        refreshAt = failedAt + RETRY_MS;
         lastLookFailed = true;
-        throw error instanceof Unavailable
-          ? error
-          : new Unavailable('The identity provider did not give its keys.', 5, { cause: error });
+        throw error instanceof Unavailable ? error : noKeys(error);
       } finally {
         flight = undefined;
       }
@@ -76,7 +78,10 @@ export function createKeySet(
   const current = async (): Promise<Known> => {
     const time = now();
     const age = known === undefined ? Infinity : Math.abs(time - known.fetchedAt);
-    if (known === undefined || age > LAST_GOOD_MS) return load();
+    if (known === undefined || age > LAST_GOOD_MS) {
+      if (flight === undefined && Math.abs(time - failedAt) < FAIL_FAST_MS) throw noKeys();
+      return load();
+    }
     // A clock that was set back says nothing about the age of the keys: they are fetched anew.
     if (time >= refreshAt || time < known.fetchedAt) load().catch(() => undefined);
     return known;
@@ -90,7 +95,7 @@ export function createKeySet(
       if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
       if (flight === undefined) {
         if (Math.abs(now() - lookedAt) < LOOK_AGAIN_MS) {
-          if (lastLookFailed) throw new Unavailable('The identity provider did not give its keys.', 5);
+          if (lastLookFailed) throw noKeys();
           throw error;
         }
         lookedAt = now();
@@ -100,6 +105,9 @@ export function createKeySet(
     }
   };
 }
+
+const noKeys = (cause?: unknown): Unavailable =>
+  new Unavailable('The identity provider did not give its keys.', 5, { cause });
 
 /**
  * Fetches the keys of an issuer, past every cache.

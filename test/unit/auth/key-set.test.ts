@@ -82,6 +82,21 @@ describe('The keys of an issuer', () => {
     clock.now += MINUTE;
     await expect(look('one')).rejects.toMatchObject({ name: 'Unavailable', retryAfterSeconds: 5 });
     idp.isDown = false;
+    clock.now += 1_000;
+    await look('one');
+  });
+
+  it('are not asked for with each request while there are none: once a second, by one flight', async () => {
+    const { idp, clock, look } = await setUp();
+    idp.isDown = true;
+    const outcomes = async () =>
+      (await Promise.allSettled(Array.from({ length: 20 }, async () => look('one')))).map(({ status }) => status);
+    for (let second = 1; second <= 3; second += 1) {
+      expect(new Set([...(await outcomes()), ...(await outcomes())])).toEqual(new Set(['rejected']));
+      expect(idp.asked).toHaveLength(second);
+      clock.now += 1_000;
+    }
+    idp.isDown = false;
     await look('one');
   });
 
