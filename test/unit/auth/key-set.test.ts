@@ -90,7 +90,9 @@ describe('The keys of an issuer', () => {
     const { idp, clock, look } = await setUp();
     idp.isDown = true;
     const outcomes = async () =>
-      (await Promise.allSettled(Array.from({ length: 20 }, async () => look('one')))).map(({ status }) => status);
+      (await Promise.allSettled(Array.from({ length: 20 }, async () => look('one')))).map(
+        ({ status }) => status,
+      );
     for (let second = 1; second <= 3; second += 1) {
       expect(new Set([...(await outcomes()), ...(await outcomes())])).toEqual(new Set(['rejected']));
       expect(idp.asked).toHaveLength(second);
