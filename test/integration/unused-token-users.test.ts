@@ -1,12 +1,15 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CosmosClient, PermissionMode } from '@azure/cosmos';
 import { startEmulator, type Emulator } from '../../emulator/src/index.ts';
 import { DATABASE, provision } from '../../local/provision.ts';
+import { startStack } from '../../local/stack.ts';
 import { ACTIVITY, DOCUMENTS } from '../../shared/cosmos/containers.ts';
 import { createActivityStore } from '../../shared/cosmos/activity-store.ts';
 import { openCosmos } from '../../shared/cosmos/client.ts';
 import { createPermissionStore } from '../../shared/cosmos/permission-store.ts';
 import { createTokenUserStore } from '../../shared/cosmos/token-user-store.ts';
 import { removeUnusedUsers } from '../../shared/tokens/unused-users.ts';
+import { call } from '../support/api.ts';
 
 const DAY = 86_400_000;
 
@@ -110,3 +113,20 @@ it('a place that the account no longer knows ends one run, and not all that foll
   await expect(run(31)).rejects.toMatchObject({ name: 'Unavailable' });
   expect(await run(31)).toEqual({ seen: 3, removed: 3, finished: true });
 });
+
+it('the function of the app does it when its timer says so, and tells what it did', async () => {
+  const lines: string[] = [];
+  const stack = await startStack({ onLine: (line) => lines.push(line) });
+  try {
+    const token = await stack.issuerHandle.token({ sub: 'alice' });
+    await call(`${stack.api}/GetCosmosToken`, { headers: { authorization: `Bearer ${token}` } });
+    const timer = new URL('/admin/functions/RemoveUnusedTokenUsers', stack.api);
+    expect((await fetch(timer, { method: 'POST' })).status).toBe(202);
+    const said = () =>
+      lines.some((line) => line.endsWith('Looked at 1 token users, removed 0; the list is through.'));
+    for (let tries = 0; tries < 200 && !said(); tries += 1) await sleep(50);
+    expect(said()).toBe(true);
+  } finally {
+    await stack.dispose();
+  }
+}, 60_000);
