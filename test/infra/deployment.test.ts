@@ -56,6 +56,18 @@ it('infra/main.bicepparam asks for nothing that the check does not know', () => 
   for (const [, name = ''] of asked) expect(check).toContain(name);
 });
 
+it('a deployment from GitHub passes on all that infra/main.bicepparam asks for, with the same defaults', () => {
+  const asked = [
+    ...read('infra/main.bicepparam').matchAll(/readEnvironmentVariable\('(\w+)'(?:, '([^']*)')?\)/g),
+  ].map(([, name = '', fallback = '']) => `${name} ${fallback}`.trim());
+  const passed = [
+    ...read('.github/workflows/deploy.yml').matchAll(
+      /^ {6}(\w+): \$\{\{ vars\.\1(?: \|\| '([^']*)')? \}\}/gm,
+    ),
+  ].map(([, name = '', fallback = '']) => `${name} ${fallback}`.trim());
+  expect(passed).toEqual(expect.arrayContaining(asked));
+});
+
 it('every hook of azure.yaml is there for both shells, and runs scripts that exist', () => {
   const text = read('azure.yaml');
   const scripts = Object.keys((JSON.parse(read('package.json')) as { scripts: object }).scripts);
