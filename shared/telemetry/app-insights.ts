@@ -1,22 +1,14 @@
 /**
- * Application Insights. This file and its library are a bundle of their own, loaded only when a connection string is set.
+ * Application Insights. This file and its library are a bundle of their own, loaded only when a connection string is
+ * set: they are several times as large as the rest of the app.
  *
- * The library is Microsoft's exporter on the SDK of OpenTelemetry, not the package `applicationinsights` around it: what
- * that one adds is telemetry that it collects by itself. The Functions host reports requests, exceptions and the process
- * already, so all of it would be switched off: it would come twice, and calls to Cosmos DB would carry the names of
- * documents in their addresses. docs/adr/0019 has what it cost.
+ * The Functions host reports requests, exceptions and the process by itself, so everything that the library would collect
+ * on its own is off: it would come twice, and calls to Cosmos DB would carry the names of documents in their addresses.
  */
 import type { TokenCredential } from '@azure/identity';
-import {
-  AzureMonitorLogExporter,
-  AzureMonitorMetricExporter,
-  AzureMonitorTraceExporter,
-} from '@azure/monitor-opentelemetry-exporter';
-import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api';
-import { resourceFromAttributes } from '@opentelemetry/resources';
-import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
-import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
-import { AlwaysOnSampler, BasicTracerProvider, BatchSpanProcessor } from '@opentelemetry/sdk-trace-base';
+import { metrics, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags } from '@opentelemetry/api';
+import { logs } from '@opentelemetry/api-logs';
+import { flushAzureMonitor, useAzureMonitor } from 'applicationinsights';
 import type { TelemetrySink, TraceContext } from './telemetry.ts';
 
 export interface AppInsightsOptions {
@@ -25,46 +17,44 @@ export interface AppInsightsOptions {
   readonly credential: TokenCredential | null;
 }
 
-/** How often sums and distributions are sent, in milliseconds. */
-const METRICS_MS = 60_000;
+const OFF = { enabled: false };
 
 export function createAppInsights({ connectionString, credential }: AppInsightsOptions): TelemetrySink {
   // The library would report its own use to Microsoft, from a timer.
   process.env['APPLICATION_INSIGHTS_NO_STATSBEAT'] = 'true';
-  const options = {
-    connectionString,
-    // What cannot be sent is lost: a function's disk is gone with it, and nobody would clear it up.
-    disableOfflineStorage: true,
-    ...(credential === null ? {} : { credential }),
-  };
-  // The role and its instance, as the Functions host names them.
-  const resource = resourceFromAttributes({
-    'service.name': process.env['WEBSITE_SITE_NAME'] ?? 'tidemark',
-    'service.instance.id': process.env['WEBSITE_INSTANCE_ID'] ?? String(process.pid),
-  });
-  const events = new LoggerProvider({
-    resource,
-    processors: [new BatchLogRecordProcessor({ exporter: new AzureMonitorLogExporter(options) })],
-  });
-  const spans = new BasicTracerProvider({
-    resource,
+  useAzureMonitor({
+    azureMonitorExporterOptions: {
+      connectionString,
+      // What cannot be sent is lost: a function's disk is gone with it, and nobody would clear it up.
+      disableOfflineStorage: true,
+      ...(credential === null ? {} : { credential }),
+    },
     // Sampled before, where errors are known.
-    sampler: new AlwaysOnSampler(),
-    spanProcessors: [new BatchSpanProcessor(new AzureMonitorTraceExporter(options))],
-  });
-  const meters = new MeterProvider({
-    resource,
-    readers: [
-      new PeriodicExportingMetricReader({
-        exporter: new AzureMonitorMetricExporter(options),
-        exportIntervalMillis: METRICS_MS,
-      }),
-    ],
+    samplingRatio: 1,
+    tracesPerSecond: 0,
+    enableTraceBasedSamplingForLogs: false,
+    enableLiveMetrics: false,
+    enableStandardMetrics: false,
+    enablePerformanceCounters: false,
+    enableAutoCollectExceptions: false,
+    enableAutoCollectPerformance: false,
+    instrumentationOptions: {
+      azureSdk: OFF,
+      http: OFF,
+      mongoDb: OFF,
+      mySql: OFF,
+      postgreSql: OFF,
+      redis: OFF,
+      redis4: OFF,
+      bunyan: OFF,
+      winston: OFF,
+      console: OFF,
+    },
   });
 
-  const logger = events.getLogger('tidemark');
-  const tracer = spans.getTracer('tidemark');
-  const meter = meters.getMeter('tidemark');
+  const logger = logs.getLogger('tidemark');
+  const tracer = trace.getTracer('tidemark');
+  const meter = metrics.getMeter('tidemark');
   const histograms = new Map<string, ReturnType<typeof meter.createHistogram>>();
   const inTrace = (at: TraceContext | null) =>
     at === null
@@ -106,8 +96,6 @@ export function createAppInsights({ connectionString, credential }: AppInsightsO
       span.end(endedAt);
     },
 
-    async flush() {
-      await Promise.all([events.forceFlush(), spans.forceFlush(), meters.forceFlush()]);
-    },
+    flush: flushAzureMonitor,
   };
 }

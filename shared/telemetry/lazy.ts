@@ -4,7 +4,7 @@ import type { TelemetrySink } from './telemetry.ts';
 const ROOM = 1000;
 
 /**
- * A sink that is there at once and loads the real one behind it: the library takes a quarter of a second to load, which
+ * A sink that is there at once and loads the real one behind it: the library takes about a second to load, which
  * no request should wait for. What comes before it is there waits for it; when it cannot be loaded, nothing is told.
  *
  * @param onFailure is told once, when it cannot be loaded
