@@ -175,7 +175,7 @@ export class Client<C extends Collections> {
   }
 
   /**
-   * Makes a rejected edit again, on what is there now.
+   * Makes a rejected edit again, on what is there now; the other edits of its transaction with it.
    *
    * @param content corrected, whole; absent: as it was
    * @returns whether there was such a rejected edit
@@ -186,7 +186,7 @@ export class Client<C extends Collections> {
     return found;
   }
 
-  /** @returns whether there was such a rejected edit */
+  /** Drops a rejected edit, and the others of its transaction. @returns whether there was such an edit */
   async dropRejected(changeId: string): Promise<boolean> {
     return (await this.#database()).dropRejected(this.userId, changeId);
   }

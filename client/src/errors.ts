@@ -28,6 +28,8 @@ export type ClientErrorCode =
   | 'not_found'
   /** The transport gives no checksums. */
   | 'not_comparable'
+  /** A transaction of more documents than can be sent as one. */
+  | 'transaction_too_large'
   /** Others kept changing what a transaction had read. */
   | 'contended'
   /** The database was written by a newer version of this library. */

@@ -46,6 +46,8 @@ export interface Edit {
   readonly base: JsonObject | null;
   /** By the device's own clock, RFC 3339. */
   readonly lastModified: string;
+  /** Edits with one name are sent as one transaction. */
+  readonly transaction: string | null;
 }
 
 export const EMPTY_ROW: Row = {
@@ -70,10 +72,14 @@ export function edit(
   lastModified: string,
   type: 'upsert' | 'patch' = 'upsert',
 ): Row {
-  const { baseVersion, base } = row.dirty ?? { baseVersion: row.base, base: row.data };
+  const { baseVersion, base, transaction } = row.dirty ?? {
+    baseVersion: row.base,
+    base: row.data,
+    transaction: null,
+  };
   const folded = type === 'patch' && row.data !== null && (row.dirty?.type ?? 'patch') === 'patch';
   const kind = data === null ? 'delete' : folded ? 'patch' : 'upsert';
-  return { ...row, data, dirty: { type: kind, data, baseVersion, base, lastModified } };
+  return { ...row, data, dirty: { type: kind, data, baseVersion, base, lastModified, transaction } };
 }
 
 /** Freezes the waiting edit into a change. Null where nothing waits, or an earlier change is not answered yet. */
@@ -83,8 +89,14 @@ export function draw(
   drawn: { seq: number; changeId: string },
 ): Row | null {
   if (row.dirty === null || row.inFlight !== null) return null;
-  const { type, data, baseVersion, base, lastModified } = row.dirty;
-  const common = { ...drawn, ...address, baseVersion, lastModified };
+  const { type, data, baseVersion, base, lastModified, transaction } = row.dirty;
+  const common = {
+    ...drawn,
+    ...address,
+    baseVersion,
+    lastModified,
+    ...(transaction === null ? {} : { transaction }),
+  };
   const patch = type === 'patch' && data !== null && base !== null ? difference(base, data) : null;
   if (patch !== null && data !== null && base !== null) {
     const inFlight: Change = { ...common, type: 'patch', data: patch, base: touched(base, patch) };
@@ -150,14 +162,16 @@ export function release(row: Row): Row {
   if (inFlight === null) return row;
   const baseVersion = inFlight.baseVersion ?? null;
   const base = baseOf(row, inFlight);
+  const transaction = inFlight.transaction ?? dirty?.transaction ?? null;
   const again: Edit = dirty
-    ? { ...dirty, type: foldedType(dirty, inFlight), baseVersion, base }
+    ? { ...dirty, type: foldedType(dirty, inFlight), baseVersion, base, transaction }
     : {
         type: inFlight.type,
         data: dataOf(row, inFlight),
         baseVersion,
         base,
         lastModified: inFlight.lastModified,
+        transaction,
       };
   return { ...row, inFlight: null, whole: null, dirty: again };
 }

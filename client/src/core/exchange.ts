@@ -113,16 +113,38 @@ function drawChanges(
 ): void {
   let bytes = changes.reduce((sum, change) => sum + sizeOf(change), 0);
   const room = maxChanges - changes.length;
-  for (const { address, row } of room > 0 ? store.waiting(room) : []) {
+  // All of a transaction goes together, so it waits until no change of its documents is in flight.
+  const held = room > 0 ? store.heldTransactions() : [];
+  const gone = new Set<string>();
+  for (const entry of room > 0 ? store.waiting(room, held) : []) {
+    const transaction = entry.row.dirty?.transaction ?? null;
+    if (transaction !== null && gone.has(transaction)) continue;
+    const unit = transaction === null ? [entry] : store.inTransaction(transaction);
     const { seq, ...device } = store.device();
-    const drawn = draw(row, address, { seq: seq + 1, changeId: createId() });
-    if (drawn?.inFlight == null) return;
-    bytes += sizeOf(drawn.inFlight);
-    if (bytes > maxBytes && changes.length > 0) return;
-    store.setDevice({ ...device, seq: seq + 1 });
-    store.setRow(address, drawn);
-    changes.push(drawn.inFlight);
+    const drawn = unit.flatMap(({ address, row }, index) => {
+      const next = draw(row, address, { seq: seq + 1 + index, changeId: createId() });
+      return next?.inFlight == null ? [] : [{ address, row: next, change: next.inFlight }];
+    });
+    if (drawn.length === 0) continue;
+    bytes += drawn.reduce((sum, { change }) => sum + sizeOf(change), 0);
+    // What is too much by itself goes alone.
+    const tooMuch = bytes > maxBytes || changes.length + drawn.length > maxChanges;
+    if (tooMuch && changes.length > 0) return;
+    store.setDevice({ ...device, seq: seq + drawn.length });
+    for (const { address, row, change } of drawn) {
+      store.setRow(address, row);
+      changes.push(change);
+    }
+    if (transaction !== null) gone.add(transaction);
   }
+}
+
+/** Takes a change back. An edit that is in another transaction by now ties the two together. */
+function takeRowBack(store: RowStore, address: Address): void {
+  const row = store.row(address);
+  const [sent, waits] = [row.inFlight?.transaction, row.dirty?.transaction];
+  store.setRow(address, release(row));
+  if (sent != null && waits != null && sent !== waits) store.joinTransactions(waits, sent);
 }
 
 const encoder = new TextEncoder();
@@ -139,7 +161,7 @@ export function takeBack(store: RowStore, request: SyncRequest, sentBefore: numb
   const fresh = (request.changes ?? []).slice(sentBefore);
   for (const change of fresh) {
     const address = addressOf(change);
-    if (address !== null) store.setRow(address, release(store.row(address)));
+    if (address !== null) takeRowBack(store, address);
   }
   return fresh.length > 0;
 }
@@ -180,8 +202,12 @@ export function takeAnswer(
     if ((outcome === 'merged' || outcome === 'skipped') && document !== undefined) {
       conflicts.push({ address, outcome, mine: wholeChange(change, row.whole?.data), theirs: document });
     }
-    const next = answer(row, result);
-    store.setRow(address, next, stampOf(next, document ?? result));
+    if (result.status === 'failed' || result.outcome === 'failed') {
+      takeRowBack(store, address);
+    } else {
+      const next = answer(row, result);
+      store.setRow(address, next, stampOf(next, document ?? result));
+    }
     store.markBrought(address);
     touched.push(address);
   }
@@ -290,7 +316,7 @@ function finishResync(store: RowStore, asked: readonly string[] | undefined, tou
 export function startOver(store: RowStore, scopes: readonly string[], createId: () => string): void {
   for (const change of store.inFlight()) {
     const address = addressOf(change);
-    if (address !== null) store.setRow(address, release(store.row(address)));
+    if (address !== null) takeRowBack(store, address);
   }
   store.setDevice({ ...store.device(), deviceId: createId() });
   for (const scope of store.scopes().keys()) {

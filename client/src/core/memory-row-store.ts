@@ -46,8 +46,25 @@ export class MemoryRowStore implements RowStore {
       .sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0));
   }
 
-  waiting(limit: number): Entry[] {
-    return [...this.#rows.values()].filter(({ row }) => isWaiting(row)).slice(0, limit);
+  waiting(limit: number, held: readonly string[]): Entry[] {
+    return [...this.#rows.values()]
+      .filter(({ row }) => isWaiting(row) && !held.includes(row.dirty?.transaction ?? ''))
+      .slice(0, limit);
+  }
+
+  inTransaction(name: string): Entry[] {
+    return [...this.#rows.values()].filter(({ row }) => row.dirty?.transaction === name);
+  }
+
+  heldTransactions(): string[] {
+    return [...this.#rows.values()].flatMap(({ row: { dirty, inFlight } }) =>
+      inFlight !== null && dirty?.transaction != null ? [dirty.transaction] : [],
+    );
+  }
+
+  joinTransactions(from: string, into: string): void {
+    for (const { address, row } of this.inTransaction(from))
+      if (row.dirty !== null) this.setRow(address, { ...row, dirty: { ...row.dirty, transaction: into } });
   }
 
   hasWaiting(): boolean {

@@ -46,9 +46,17 @@ export interface RowStore {
   /**
    * Rows with an edit that waits and no change in flight, the oldest edit first. Each may be written before the next one is
    * asked for, and is read only then: large documents must not all be in memory to send some.
+   *
+   * @param held transactions to leave out
    */
-  waiting(limit: number): Iterable<Entry>;
+  waiting(limit: number, held: readonly string[]): Iterable<Entry>;
   hasWaiting(): boolean;
+  /** The rows whose waiting edit belongs to a transaction. */
+  inTransaction(name: string): Entry[];
+  /** Transactions that wait for an answer: a document of theirs has an earlier change in flight. */
+  heldTransactions(): string[];
+  /** Makes two transactions one. */
+  joinTransactions(from: string, into: string): void;
   /** Every row of a scope with an edit that waits or is in flight. */
   pendingIn(scope: string): Entry[];
 

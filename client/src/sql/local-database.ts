@@ -60,6 +60,9 @@ export type LocalEdit = {
   | { readonly kind: 'delete'; readonly documentId: string }
 );
 
+const idsOf = (made: LocalEdit): string[] =>
+  made.kind === 'upsert' ? made.documents.map(({ documentId }) => documentId) : [made.documentId];
+
 type LocalUpsert = Extract<LocalEdit, { readonly kind: 'upsert' }>;
 
 /** What a transaction has read: it holds only while that stands. */
@@ -89,6 +92,8 @@ export interface RejectedEdit {
   readonly content: JsonObject | null;
   readonly error: ChangeError;
   readonly at: string;
+  /** Edits with one name were sent as one transaction, and were refused together. */
+  readonly transaction: string | null;
 }
 
 export interface SetAsideEdit {
@@ -140,6 +145,9 @@ export interface LocalEnvironment {
   /** See `SqlDriver.fingerprint`. */
   readonly fingerprint: string | null;
 }
+
+/** Changes that fit into a batch of Cosmos DB with what they log: docs/protocol.md, Transactions. */
+const MAX_TRANSACTION = 49;
 
 /** Kept for people to look at; older ones go. */
 const CONFLICTS_KEPT = 1000;
@@ -238,9 +246,16 @@ export class LocalDatabase {
   /**
    * Writes and notes what is to be sent, all or nothing.
    *
+   * @param together edits of several documents are sent as one transaction
    * @returns false where something expected no longer stands, and nothing was written
+   * @throws TidemarkError `transaction_too_large`
    */
-  write(userId: string, edits: readonly LocalEdit[], expected: readonly Expected[]): boolean {
+  write(
+    userId: string,
+    edits: readonly LocalEdit[],
+    expected: readonly Expected[],
+    together = false,
+  ): boolean {
     const at = this.#time();
     const touched = new Set<string>();
     const [first] = edits;
@@ -263,10 +278,30 @@ export class LocalDatabase {
         const scope = change.scope ?? this.ownScope(userId);
         if (writeEdit(store, change, scope, at)) touched.add(change.collection);
       }
+      if (together) this.#tieTogether(store, userId, edits);
       return true;
     });
     this.#notify(touched);
     return written;
+  }
+
+  /** Edits of several documents are sent as one transaction. */
+  #tieTogether(store: SqlRowStore, userId: string, edits: readonly LocalEdit[]): void {
+    const addresses = new Map<string, Address>();
+    for (const made of edits) {
+      if (made.kind === 'upsert' && !made.track) continue;
+      const { collection } = made;
+      const scope = made.scope ?? this.ownScope(userId);
+      for (const documentId of idsOf(made))
+        addresses.set(`${collection}/${documentId}`, { scope, collection, documentId });
+    }
+    if (addresses.size < 2) return;
+    const size = store.tieTogether([...addresses.values()], this.#env.createId());
+    if (size <= MAX_TRANSACTION) return;
+    throw new TidemarkError(
+      'transaction_too_large',
+      `${size} documents would have to be sent as one transaction; ${MAX_TRANSACTION} fit. Transactions on the same documents become one until they are sent: sync first, or use fewer documents.`,
+    );
   }
 
   /** The usual write is one statement, and a statement is a transaction. @returns whether it was that */
@@ -310,15 +345,22 @@ export class LocalDatabase {
    */
   discardPending(userId: string, addresses: readonly Address[]): number {
     let count = 0;
+    const touched = new Set<string>();
     this.#transaction(userId, (store) => {
       for (const address of addresses) {
-        const row = store.row(address);
-        if (row.dirty === null) continue;
-        store.setRow(address, discard(row), this.#time());
-        count += 1;
+        const { dirty } = store.row(address);
+        // A transaction goes back as a whole, like it came.
+        const all = dirty?.transaction == null ? [{ address }] : store.inTransaction(dirty.transaction);
+        for (const { address: one } of all) {
+          const row = store.row(one);
+          if (row.dirty === null) continue;
+          store.setRow(one, discard(row), this.#time());
+          touched.add(one.collection);
+          count += 1;
+        }
       }
     });
-    this.#notify(new Set(addresses.map(({ collection }) => collection)));
+    this.#notify(touched);
     return count;
   }
 
@@ -334,30 +376,52 @@ export class LocalDatabase {
           content: change.type === 'delete' ? null : change.data,
           error: JSON.parse(String(found['Error'])) as ChangeError,
           at: String(found['At']),
+          transaction: change.transaction ?? null,
         };
       });
   }
 
+  /** Drops a rejected edit, and those of its transaction. @returns whether there was such an edit */
   dropRejected(userId: string, changeId: string): boolean {
-    return (
-      this.#sql.run('DELETE FROM Tidemark_Rejected WHERE UserId = ? AND ChangeId = ?', [userId, changeId]) > 0
+    const dropped = this.#rejectedTogether(userId, changeId);
+    transaction(this.#sql, () => this.#forgetRejected(userId, dropped));
+    return dropped.length > 0;
+  }
+
+  #rejectedTogether(userId: string, changeId: string): RejectedEdit[] {
+    const all = this.rejected(userId);
+    const found = all.find((entry) => entry.changeId === changeId);
+    return all.filter(
+      (entry) => entry === found || (found?.transaction != null && entry.transaction === found.transaction),
     );
   }
 
+  #forgetRejected(userId: string, edits: readonly RejectedEdit[]): void {
+    for (const { changeId } of edits)
+      this.#sql.run('DELETE FROM Tidemark_Rejected WHERE UserId = ? AND ChangeId = ?', [userId, changeId]);
+  }
+
   /**
-   * Makes the edit again, on what the row shows now.
+   * Makes the edit again, on what the row shows now; those of its transaction too, as one transaction.
    *
    * @param content corrected; absent: as it was
    */
   resendRejected(userId: string, changeId: string, content?: JsonObject): boolean {
-    const found = this.rejected(userId).find((entry) => entry.changeId === changeId);
-    if (found === undefined) return false;
-    const data = content ?? found.content;
+    const edits = this.#rejectedTogether(userId, changeId);
+    if (edits.length === 0) return false;
     this.#transaction(userId, (store) => {
-      this.dropRejected(userId, changeId);
-      store.setRow(found.address, edit(store.row({ ...found.address }), data, this.#time()));
+      this.#forgetRejected(userId, edits);
+      for (const made of edits) {
+        const data = made.changeId === changeId ? (content ?? made.content) : made.content;
+        store.setRow(made.address, edit(store.row({ ...made.address }), data, this.#time()));
+      }
+      if (edits.length > 1)
+        store.tieTogether(
+          edits.map(({ address }) => address),
+          this.#env.createId(),
+        );
     });
-    this.#notify(new Set([found.address.collection]));
+    this.#notify(new Set(edits.map(({ address }) => address.collection)));
     return true;
   }
 

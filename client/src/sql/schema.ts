@@ -103,8 +103,11 @@ function ensureModel(connection: SqlConnection, model: Model, userId: string, no
     CREATE TABLE IF NOT EXISTS ${pendingTable(model)} (
       UserId TEXT NOT NULL, Scope TEXT NOT NULL, ID TEXT NOT NULL, Position INTEGER NOT NULL,
       Type TEXT, LastModified TEXT, BaseVersion TEXT, Seq INTEGER, Base TEXT, Change TEXT, Whole TEXT, Shadow TEXT,
+      TransactionName TEXT,
       PRIMARY KEY (UserId, Scope, ID)) WITHOUT ROWID;
   `);
+  if (!columnsOf(connection, pendingName).includes('TransactionName'))
+    connection.exec(`ALTER TABLE ${pendingTable(model)} ADD COLUMN TransactionName TEXT`);
   for (const path of model.indexes) {
     const name = quoteName(`${model.table}_by_${path.replaceAll('.', '_')}`);
     // Without the id, which results are sorted by, SQLite reads every row instead; so did the first version of this index.

@@ -24,6 +24,10 @@ interface Statements {
   readonly inFlight: string;
   readonly waiting: string;
   readonly anyWaiting: string;
+  readonly inTransaction: string;
+  readonly held: string;
+  readonly nameTransaction: string;
+  readonly joinTransactions: string;
   readonly pendingIn: string;
   readonly allIn: string;
   readonly dropScope: string;
@@ -31,7 +35,7 @@ interface Statements {
 }
 
 const PENDING_COLUMNS =
-  'p.Type, p.LastModified AS EditedAt, p.BaseVersion, p.Base, p.Change, p.Whole, p.Shadow';
+  'p.Type, p.LastModified AS EditedAt, p.BaseVersion, p.Base, p.Change, p.Whole, p.Shadow, p.TransactionName';
 
 export function statementsOf(model: Model): Statements {
   const table = quoteName(model.table);
@@ -55,15 +59,21 @@ export function statementsOf(model: Model): Statements {
     restamp: `UPDATE ${table} SET Version = ?, LastModified = CASE WHEN ? = '' THEN LastModified ELSE ? END
       WHERE UserId = ? AND Scope = ? AND ID = ?`,
     drop: `DELETE FROM ${table} WHERE UserId = ? AND Scope = ? AND ID = ?`,
-    putPending: `INSERT INTO ${pending} (UserId, Scope, ID, Position, Type, LastModified, BaseVersion, Seq, Base, Change, Whole, Shadow)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (UserId, Scope, ID) DO UPDATE SET
+    putPending: `INSERT INTO ${pending} (UserId, Scope, ID, Position, Type, LastModified, BaseVersion, Seq, Base, Change, Whole, Shadow, TransactionName)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (UserId, Scope, ID) DO UPDATE SET
       Position = CASE WHEN Change IS NOT NULL AND excluded.Change IS NULL THEN excluded.Position ELSE Position END,
       Type = excluded.Type, LastModified = excluded.LastModified, BaseVersion = excluded.BaseVersion,
-      Seq = excluded.Seq, Base = excluded.Base, Change = excluded.Change, Whole = excluded.Whole, Shadow = excluded.Shadow`,
+      Seq = excluded.Seq, Base = excluded.Base, Change = excluded.Change, Whole = excluded.Whole, Shadow = excluded.Shadow,
+      TransactionName = excluded.TransactionName`,
     dropPending: `DELETE FROM ${pending} WHERE UserId = ? AND Scope = ? AND ID = ?`,
     inFlight: `SELECT Change FROM ${pending} WHERE UserId = ? AND Change IS NOT NULL`,
-    waiting: `SELECT Scope, ID, Position FROM ${pending} WHERE UserId = ? AND Type IS NOT NULL AND Change IS NULL ORDER BY Position LIMIT ?`,
+    waiting: `SELECT Scope, ID, Position FROM ${pending} WHERE UserId = ? AND Type IS NOT NULL AND Change IS NULL
+      AND (TransactionName IS NULL OR TransactionName NOT IN (SELECT value FROM json_each(?))) ORDER BY Position LIMIT ?`,
     anyWaiting: `SELECT 1 AS found FROM ${pending} WHERE UserId = ? AND Type IS NOT NULL AND Change IS NULL LIMIT 1`,
+    inTransaction: `${select(`${keys} WHERE UserId = ? AND TransactionName = ? AND Type IS NOT NULL`)} ORDER BY p.Position`,
+    held: `SELECT DISTINCT TransactionName FROM ${pending} WHERE UserId = ? AND Change IS NOT NULL AND TransactionName IS NOT NULL`,
+    nameTransaction: `UPDATE ${pending} SET TransactionName = ? WHERE UserId = ? AND Scope = ? AND ID = ? AND Type IS NOT NULL`,
+    joinTransactions: `UPDATE ${pending} SET TransactionName = ? WHERE UserId = ? AND TransactionName = ?`,
     pendingIn: select(`${keys} WHERE UserId = ? AND Scope = ?`),
     allIn: select(`SELECT UserId, Scope, ID FROM ${table} WHERE UserId = ? AND Scope = ?
       UNION SELECT UserId, Scope, ID FROM ${pending} WHERE UserId = ? AND Scope = ?
@@ -255,6 +265,7 @@ export class SqlRowStore implements RowStore {
       json(inFlight),
       json(whole),
       json(shadow),
+      dirty?.transaction ?? null,
     ]);
   }
 
@@ -271,10 +282,10 @@ export class SqlRowStore implements RowStore {
       .sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0));
   }
 
-  *waiting(limit: number): Generator<Entry> {
+  *waiting(limit: number, held: readonly string[]): Generator<Entry> {
     // The keys are found once for a request: there is no index by position, which would cost every edit a page.
     const keys = this.#each((statements) =>
-      this.#sql.all(statements.waiting, [this.#userId, limit]).map((found) => ({
+      this.#sql.all(statements.waiting, [this.#userId, JSON.stringify(held), limit]).map((found) => ({
         position: numberOf(found['Position']),
         address: {
           scope: String(found['Scope']),
@@ -292,6 +303,39 @@ export class SqlRowStore implements RowStore {
     return [...this.#models.values()].some(
       ({ anyWaiting }) => this.#sql.all(anyWaiting, [this.#userId]).length > 0,
     );
+  }
+
+  inTransaction(name: string): Entry[] {
+    return this.#each((statements) =>
+      this.#sql.all(statements.inTransaction, [this.#userId, name]).map(entryOf(statements)),
+    );
+  }
+
+  heldTransactions(): string[] {
+    return this.#each(({ held }) =>
+      this.#sql.all(held, [this.#userId]).map(({ TransactionName }) => String(TransactionName)),
+    );
+  }
+
+  joinTransactions(from: string, into: string): void {
+    for (const { joinTransactions } of this.#models.values())
+      this.#sql.run(joinTransactions, [into, this.#userId, from]);
+  }
+
+  /**
+   * Makes the waiting edits of some documents one transaction, together with those that are tied to one of them already.
+   *
+   * @returns how many edits are in it
+   */
+  tieTogether(addresses: readonly Address[], name: string): number {
+    const tied = new Set(addresses.flatMap((address) => this.row(address).dirty?.transaction ?? []));
+    for (const { collection, scope, documentId } of addresses) {
+      const { nameTransaction } = this.#models.get(collection) ?? {};
+      if (nameTransaction !== undefined)
+        this.#sql.run(nameTransaction, [name, this.#userId, scope, documentId]);
+    }
+    for (const other of tied) this.joinTransactions(other, name);
+    return this.inTransaction(name).length;
   }
 
   pendingIn(scope: string): Entry[] {
@@ -437,6 +481,7 @@ function toRow(found: SqlRow): Row {
             baseVersion: textOf(found['BaseVersion']),
             base: parse<JsonObject>(found['Base']),
             lastModified: textOf(found['EditedAt']) ?? '',
+            transaction: textOf(found['TransactionName']),
           },
     inFlight: parse<Change>(found['Change']),
     whole: parse<Whole>(found['Whole']),

@@ -94,10 +94,11 @@ export interface DocumentStore<T extends object> {
    */
   clearPending(ids?: readonly string[]): Promise<number>;
   /**
-   * Reads and writes as one: all of it happens, or nothing. The work runs again where somebody else changed what it had
-   * read.
+   * Reads and writes as one: all of it happens, or nothing, on the service too. The work runs again where somebody else
+   * changed what it had read. Where the service refuses one of the edits, all of them are rejected.
    *
-   * @throws TidemarkError `contended` after many attempts
+   * @throws TidemarkError `contended` after many attempts; `transaction_too_large` beyond 49 documents, those counted that
+   *   other transactions not sent yet have in common with it
    */
   transaction<R>(work: (transaction: StoreTransaction<T>) => Promise<R>): Promise<R>;
   /**

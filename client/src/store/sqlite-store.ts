@@ -121,7 +121,7 @@ export class SqliteStore<T extends object> implements DocumentStore<T> {
     for (let attempt = 0; attempt < TRANSACTION_ATTEMPTS; attempt += 1) {
       const { transaction, reads, edits } = this.#begin();
       const result = await work(transaction);
-      if (edits.length === 0 || (await this.#write(edits, reads()))) return result;
+      if (edits.length === 0 || (await this.#write(edits, reads(), true))) return result;
     }
     throw new TidemarkError('contended', 'Others kept changing what the transaction had read.', {
       retryable: true,
@@ -217,9 +217,13 @@ export class SqliteStore<T extends object> implements DocumentStore<T> {
     return { transaction, reads, edits };
   }
 
-  async #write(edits: readonly LocalEdit[], expected: readonly Expected[] = []): Promise<boolean> {
+  async #write(
+    edits: readonly LocalEdit[],
+    expected: readonly Expected[] = [],
+    together = false,
+  ): Promise<boolean> {
     const database = await this.#context.database();
-    const written = await database.write(this.#context.userId(), edits, expected);
+    const written = await database.write(this.#context.userId(), edits, expected, together);
     if (written && edits.some((made) => made.kind !== 'upsert' || made.track)) this.#context.onEdit();
     return written;
   }

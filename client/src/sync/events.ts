@@ -93,6 +93,8 @@ export interface RejectedEvent {
   readonly address: Address;
   readonly content: JsonObject | null;
   readonly error: ChangeError;
+  /** Edits with one name were sent as one transaction, and are refused together; null: it was none. */
+  readonly transaction: string | null;
 }
 
 export interface SyncEvents {

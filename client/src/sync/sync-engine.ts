@@ -510,6 +510,7 @@ export class SyncEngine {
         address: { scope, collection, documentId },
         content: contentOf(change),
         error,
+        transaction: change.transaction ?? null,
       });
     }
     for (const { address, data } of taken.setAside) events.emit('setAside', { address, content: data });

@@ -67,6 +67,7 @@ const dirty = (type: Edit['type'], data: Row['data'], baseVersion: string | null
   baseVersion,
   base: baseVersion === null ? null : { n: 1 },
   lastModified: EARLIER,
+  transaction: null,
 });
 
 const ROWS: Record<string, Row> = {
@@ -127,13 +128,13 @@ it('edits are sent in the order in which they were made first', () => {
   upsert(['b', 'a'], 1);
   upsert(['d'], 1);
   upsert(['c', 'a'], 2);
-  expect([...store.waiting(10)].map(({ address }) => address.documentId)).toEqual(['c', 'b', 'a', 'd']);
+  expect([...store.waiting(10, [])].map(({ address }) => address.documentId)).toEqual(['c', 'b', 'a', 'd']);
 });
 
 it('ids that JSON or SQL spell otherwise arrive as they are', () => {
   const ids = ['"quoted"', "it's", 'ü😀', ' ', '{"a":1}', '17', 'null'];
   upsert(ids, 1);
-  expect([...store.waiting(10)].map(({ address, row }) => [address.documentId, row.data])).toEqual(
+  expect([...store.waiting(10, [])].map(({ address, row }) => [address.documentId, row.data])).toEqual(
     ids.map((id) => [id, { n: 1 }]),
   );
 });
