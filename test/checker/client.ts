@@ -28,6 +28,8 @@ export interface Client {
   /** Writes `data`, of which only what differs is the user's. */
   readonly patch: (address: Address, data: JsonObject) => Awaitable<void>;
   readonly remove: (address: Address) => Awaitable<void>;
+  /** Writes several documents of one scope and collection as one transaction. */
+  readonly putTogether: (all: readonly (readonly [Address, JsonObject])[]) => Awaitable<void>;
   readonly request: () => Awaitable<SyncRequest>;
   /**
    * @param killAt the process dies at this statement, unless all was written before
@@ -114,7 +116,9 @@ export const createCoreClient =
       const fresh = changes.filter(({ changeId = '' }) => !transactions.has(changeId));
       for (const scope of new Set(fresh.map((change) => change.scope))) {
         const group = fresh.filter((change) => change.scope === scope);
-        const name = group.length > 1 && groups() ? `t-${group[0]!.changeId ?? ''}` : '';
+        // The edits of a local transaction stand one behind the other already.
+        const isFree = group.every(({ transaction }) => transaction === undefined);
+        const name = group.length > 1 && isFree && groups() ? `t-${group[0]!.changeId ?? ''}` : '';
         for (const { changeId = '' } of group) transactions.set(changeId, name);
       }
       const tagged = changes.map((change) => {
@@ -145,6 +149,16 @@ export const createCoreClient =
       put: (address, data) => write(address, data),
       patch: (address, data) => write(address, data, 'patch'),
       remove: (address) => write(address, null),
+      putTogether: (all) => {
+        const name = createId();
+        const tied = new Set(all.flatMap(([address]) => store.row(address).dirty?.transaction ?? []));
+        for (const [address, data] of all) {
+          write(address, data);
+          const row = store.row(address);
+          store.setRow(address, { ...row, dirty: { ...row.dirty!, transaction: name } });
+        }
+        for (const other of tied) store.joinTransactions(other, name);
+      },
       request: () => {
         const made = core.compose(store, {
           userId,

@@ -92,6 +92,13 @@ export type Step =
       readonly patch: boolean;
     }
   | { readonly kind: 'remove'; readonly device: number; readonly document: DocumentChoice }
+  /** Writes several documents of one scope as one. */
+  | {
+      readonly kind: 'transaction';
+      readonly device: number;
+      readonly documents: readonly DocumentChoice[];
+      readonly field: number;
+    }
   | { readonly kind: 'poison'; readonly device: number; readonly document: DocumentChoice }
   | { readonly kind: 'sync'; readonly device: number; readonly fate: Fate }
   /** A request leaves the device and stays in the network. */
@@ -137,6 +144,7 @@ const WAITS: readonly (readonly [number, number])[] = [
 ];
 
 const KINDS: readonly Step['kind'][] = [
+  'transaction',
   'remove',
   'poison',
   'send',
@@ -285,6 +293,12 @@ function createStep(
     some(1, 'restore', () => ({ kind: 'restore', device })),
     some(0.6, 'clone', () => ({ kind: 'clone', device })),
     some(1, 'wrong token', () => ({ kind: 'wrong token', device, user })),
+    some(4, 'transaction', () => ({
+      kind: 'transaction',
+      device,
+      documents: [document, { ...document, id: 1 - document.id }],
+      field: random.below(3),
+    })),
     some(when(direct, 2), 'transport', () => ({ kind: 'transport', device })),
   ])();
 }
@@ -367,6 +381,8 @@ function printStep(step: Step, setup: Setup): string {
       return `device ${step.device} is restored from its backup`;
     case 'clone':
       return `device ${step.device} is cloned`;
+    case 'transaction':
+      return `device ${step.device} writes field ${FIELDS[step.field]} of ${step.documents.map(at).join(' and ')} as one`;
     case 'transport':
       return `device ${step.device} starts again on the other transport`;
     case 'wrong token':

@@ -225,6 +225,14 @@ class SdkDevice implements Client {
     await this.#store(address).delete(address.documentId);
   }
 
+  async putTogether(all: readonly (readonly [Address, JsonObject])[]): Promise<void> {
+    const [[first]] = all as [[Address, JsonObject]];
+    await this.#store(first).transaction((transaction) => {
+      for (const [, data] of all) transaction.upsert(data);
+      return Promise.resolve();
+    });
+  }
+
   async request(): Promise<SyncRequest> {
     await this.#giveUp();
     const sent = this.#nextSend();

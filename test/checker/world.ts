@@ -196,6 +196,8 @@ class World {
       case 'poison':
       case 'remove':
         return this.#edit(device!, step);
+      case 'transaction':
+        return this.#writeTogether(device!, step);
       case 'sync':
         return this.#sync(device!, step.fate);
       case 'send':
@@ -310,6 +312,21 @@ class World {
       const field = FIELDS[step.field]!;
       return step.alone ? { id, [field]: name } : { ...shown, id, [field]: name };
     })();
+    this.#note(device, key, name, shown, content);
+    if (content === null) await client.remove(address);
+    else if (step.kind === 'write' && step.patch) await client.patch(address, content);
+    else await client.put(address, content);
+    await this.#checkPending(device);
+  }
+
+  /** An edit is made, and waits. */
+  #note(
+    device: Device,
+    key: string,
+    name: string,
+    shown: JsonObject | null,
+    content: JsonObject | null,
+  ): void {
     const machine = this.#clocks[device.setup.machine]!;
     const edit: Edit = {
       name,
@@ -325,9 +342,20 @@ class World {
     const now: Draft = { edits: [edit], seen, sawNothing: shown === null, content };
     const earlier = device.drafts.get(key);
     device.drafts.set(key, earlier === undefined ? now : mergeDrafts(earlier, now));
-    if (content === null) await client.remove(address);
-    else if (step.kind === 'write' && step.patch) await client.patch(address, content);
-    else await client.put(address, content);
+  }
+
+  async #writeTogether(device: Device, step: Extract<Step, { kind: 'transaction' }>): Promise<void> {
+    const all: (readonly [Address, JsonObject])[] = [];
+    for (const document of step.documents) {
+      const address = this.#address(device, document);
+      if (address === null) return;
+      const shown = await device.client.get(address);
+      const name = `e${this.#edits.length + 1}`;
+      const content = { ...shown, id: address.documentId, [FIELDS[step.field]!]: name };
+      this.#note(device, keyOf(address), name, shown, content);
+      all.push([address, content]);
+    }
+    await device.client.putTogether(all);
     await this.#checkPending(device);
   }
 

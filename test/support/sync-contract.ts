@@ -200,6 +200,53 @@ export function syncContract(world: SyncWorld): void {
       expect(await tablet.items.query()).toEqual([{ id: '2', title: 'fine' }]);
     });
 
+    it('the documents of a transaction arrive together', async () => {
+      const { phone, tablet } = pair();
+      await phone.items.transaction((transaction) => {
+        transaction.upsert({ id: '1', title: 'debit', n: -5 });
+        transaction.upsert({ id: '2', title: 'credit', n: 5 });
+        return Promise.resolve();
+      });
+      expect(await phone.sync()).toMatchObject({ pushed: 2, rejected: 0 });
+      await tablet.sync();
+      expect((await tablet.items.query()).map(({ n }) => n)).toEqual([-5, 5]);
+    });
+
+    it('a transaction of which one edit loses is rejected as a whole, and can be made again as one', async () => {
+      let ago = 0;
+      const { phone, tablet } = pair({ tablet: { ago: () => ago } });
+      await phone.items.upsertBulk([
+        { id: '1', n: 1 },
+        { id: '2', n: 2 },
+        { id: '3', n: 3 },
+      ]);
+      await phone.sync();
+      await tablet.sync();
+      ago = 5;
+      await tablet.items.transaction((transaction) => {
+        transaction.upsert({ id: '1', n: 10 });
+        transaction.upsert({ id: '2', n: 20 });
+        return Promise.resolve();
+      });
+      await tablet.items.upsert({ id: '3', n: 30 });
+      ago = 0;
+      await phone.items.upsert({ id: '2', n: 22 });
+      await phone.sync();
+      expect(await tablet.sync()).toMatchObject({ pushed: 1, rejected: 2 });
+      expect((await tablet.items.query()).map(({ n }) => n)).toEqual([1, 22, 30]);
+      const rejected = await tablet.client.rejected();
+      expect(rejected.map(({ error }) => error.code)).toEqual([
+        'transaction_rejected',
+        'transaction_rejected',
+      ]);
+      expect(rejected[0]?.transaction).toBe(rejected[1]?.transaction);
+      expect(await tablet.client.resendRejected(rejected[0]?.changeId ?? '')).toBe(true);
+      expect(await tablet.sync()).toMatchObject({ pushed: 2, rejected: 0 });
+      expect(await tablet.client.rejected()).toEqual([]);
+      await phone.sync();
+      expect((await phone.items.query()).map(({ n }) => n)).toEqual([10, 20, 30]);
+    });
+
     it('conflicts whose log entries do not fit into one batch are sent in several', async () => {
       let ago = 0;
       const { user, phone, tablet } = pair({ tablet: { ago: () => ago } });

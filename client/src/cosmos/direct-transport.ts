@@ -1,4 +1,4 @@
-import { decide, type DocumentState, type Held } from '../../../shared/conflict/decide.ts';
+import { decide, type Decision, type DocumentState, type Held } from '../../../shared/conflict/decide.ts';
 import { formatVersion, parseBase } from '../../../shared/conflict/version.ts';
 import { formatDateTime, parseDateTime } from '../../../shared/protocol/date-time.ts';
 import { isDocumentId, itemId } from '../../../shared/protocol/ids.ts';
@@ -52,6 +52,7 @@ export interface DirectTransportOptions {
 
 const DAY = 86_400_000;
 /** Cosmos DB takes 100 operations and 2 MB in a batch; the ledger is one of them, and a change may come with its record. */
+const MAX_OPERATIONS = 100;
 const MAX_CHANGES = 49;
 const MAX_BYTES = 1_500_000;
 const MAX_DOCUMENT_BYTES = 921_600;
@@ -193,7 +194,7 @@ class DirectExchange {
           const written = await this.#write(some, found, ledgerKey, ledger);
           if (written === 'too-large') {
             // Sizes are estimated, and what a conflict logs is known late. A change that does not fit alone never will.
-            if (some.length === 1) this.#unfit.add(entries[from]?.index ?? -1);
+            if (unitAt(some, 0).length === some.length) for (const { index } of some) this.#unfit.add(index);
             most = Math.ceil(some.length / 2);
             some = take(entries, from, most);
           } else if (written) {
@@ -220,9 +221,12 @@ class DirectExchange {
     const operations: Operation[] = [];
     const planned: { entry: Entry; result: ChangeResult; held: Held | null; operation: number | null }[] = [];
     const outcomes: Outcome[] = [];
+    const broken = this.#brokenTransactions(entries, found);
     for (const entry of entries) {
       const { change, address, id } = entry;
-      const refused = this.#unfit.has(entry.index) ? tooLarge(change) : invalid(change);
+      const refused = this.#unfit.has(entry.index)
+        ? tooLarge(change)
+        : (broken.get(entry) ?? invalid(change));
       if (refused !== null) {
         planned.push({ entry, result: refused, held: null, operation: null });
         outcomes.push('rejected');
@@ -230,14 +234,7 @@ class DirectExchange {
       }
       const item = found.get(id);
       const state = toState(item, scope, runtime.now());
-      const { outcome, write, conflict } = decide(state, {
-        type: change.type,
-        base: parseBase(change.baseVersion),
-        baseContent: change.base ?? null,
-        time: parseDateTime(change.lastModified) ?? 0,
-        writer: { userId, deviceId, seq: change.seq ?? null },
-        data: change.type === 'delete' ? null : change.data,
-      });
+      const { outcome, write, conflict } = this.#decide(change, state);
       outcomes.push(outcome);
       let operation: number | null = null;
       if (write !== null) {
@@ -281,6 +278,7 @@ class DirectExchange {
         ? { operationType: 'Create', resourceBody }
         : { operationType: 'Replace', id: ledgerKey, ifMatch: ledgerEtag, resourceBody },
     );
+    if (operations.length > MAX_OPERATIONS) return 'too-large';
     const etags = await this.#partition.batch(operations, meter, signal);
     if (etags === 'too-large') return etags;
     if (etags === 'refused') return false;
@@ -293,6 +291,37 @@ class DirectExchange {
           : describe(result, entry, held === null ? null : { ...held, etag });
     }
     return true;
+  }
+
+  #decide(change: Change, state: DocumentState): Decision {
+    return decide(state, {
+      type: change.type,
+      base: parseBase(change.baseVersion),
+      baseContent: change.base ?? null,
+      time: parseDateTime(change.lastModified) ?? 0,
+      writer: { userId: this.#token.userId, deviceId: this.#request.deviceId, seq: change.seq ?? null },
+      data: change.type === 'delete' ? null : change.data,
+    });
+  }
+
+  /** All changes of a transaction are refused with the first that is refused, or that would be skipped. */
+  #brokenTransactions(
+    entries: readonly Entry[],
+    found: ReadonlyMap<string, unknown>,
+  ): Map<Entry, ChangeResult> {
+    const broken = new Map<Entry, ChangeResult>();
+    for (let at = 0; at < entries.length;) {
+      const unit = unitAt(entries, at);
+      at += unit.length;
+      if (unit[0]?.change.transaction === undefined) continue;
+      const culprit = unit.find(({ change, id }) => {
+        const state = toState(found.get(id), this.#token.scope, this.#context.runtime.now());
+        return invalid(change) !== null || this.#decide(change, state).outcome === 'skipped';
+      });
+      if (culprit === undefined) continue;
+      for (const entry of unit) broken.set(entry, invalid(entry.change) ?? notTogether(entry, culprit));
+    }
+    return broken;
   }
 
   /** Changes that were taken in by an earlier request, the last of them `behind` letters before the ledger's end. */
@@ -343,7 +372,9 @@ class DirectExchange {
     const { collections = [], limit = 1000 } = this.#request;
     const kept = parseCheckpoint(this.#request.checkpoints?.[scope], collections);
     const now = runtime.now();
-    const tooOld = kept !== null && now - kept.seen > retention * 1000 - DAY;
+    // The smaller of then and now: a tombstone lives as long as was said when it was written.
+    const tooOld = kept !== null && now - kept.seen > Math.min(kept.retention, retention) * 1000 - DAY;
+    const lived = kept === null || tooOld ? retention : Math.min(kept.retention, retention);
     let resync = this.#request.checkpoints?.[scope] !== undefined && (kept === null || tooOld);
     let continuation = resync ? null : (kept?.continuation ?? null);
     let seen = resync || kept === null ? now : kept.seen;
@@ -367,21 +398,48 @@ class DirectExchange {
         if (!this.#written.has(stored._etag)) documents.push(toRemote(stored, toHeld(stored)));
       }
     }
-    const checkpoint = JSON.stringify([continuation, drained ? now : seen, [...collections].sort()]);
+    const checkpoint = JSON.stringify([
+      continuation,
+      drained ? now : seen,
+      [...collections].sort(),
+      drained ? retention : lived,
+    ]);
     return { documents, hasMore: !drained, checkpoint, resync };
   }
 }
+
+/** A change, or all changes of a transaction. */
+function unitAt(entries: readonly Entry[], at: number): Entry[] {
+  const name = entries[at]?.change.transaction;
+  let end = at + 1;
+  while (name !== undefined && entries[end]?.change.transaction === name) end += 1;
+  return entries.slice(at, end);
+}
+
+const notTogether = ({ change }: Entry, culprit: Entry): ChangeResult => ({
+  changeId: change.changeId ?? null,
+  status: 'rejected',
+  error: {
+    code: 'transaction_rejected',
+    message: 'Another change of the transaction cannot be taken in.',
+    retryable: false,
+    culprit: culprit.change.changeId ?? '',
+  },
+});
 
 /** As many entries as fit into a batch; no document twice, so that each change meets what is stored. */
 function take(entries: readonly Entry[], from: number, most: number): Entry[] {
   const some: Entry[] = [];
   const ids = new Set<string>();
   let bytes = 0;
-  for (const entry of entries.slice(from, from + most)) {
-    bytes += JSON.stringify(entry.change).length;
-    if (some.length > 0 && (bytes > MAX_BYTES || ids.has(entry.id))) break;
-    ids.add(entry.id);
-    some.push(entry);
+  for (let at = from; at < entries.length;) {
+    const unit = unitAt(entries, at);
+    bytes += unit.reduce((sum, { change }) => sum + JSON.stringify(change).length, 0);
+    const tooMuch = some.length + unit.length > most || bytes > MAX_BYTES;
+    if (some.length > 0 && (tooMuch || unit.some(({ id }) => ids.has(id)))) break;
+    for (const { id } of unit) ids.add(id);
+    some.push(...unit);
+    at += unit.length;
   }
   return some;
 }
@@ -436,7 +494,9 @@ function invalid(change: Change): ChangeResult | null {
 }
 
 const tooLarge = (change: Change): ChangeResult =>
-  refusal(change, 'document_too_large', 'The change does not fit into a batch with what it has to log.');
+  change.transaction === undefined
+    ? refusal(change, 'document_too_large', 'The change does not fit into a batch with what it has to log.')
+    : refusal(change, 'transaction_too_large', 'The transaction does not fit into a batch.');
 
 const refusal = (change: Change, code: string, message: string): ChangeResult => ({
   changeId: change.changeId ?? null,
@@ -448,13 +508,14 @@ const refusal = (change: Change, code: string, message: string): ChangeResult =>
 function parseCheckpoint(
   text: string | undefined,
   collections: readonly string[],
-): { readonly continuation: string | null; readonly seen: number } | null {
+): { readonly continuation: string | null; readonly seen: number; readonly retention: number } | null {
   if (text === undefined) return null;
   try {
-    const [continuation, seen, covered] = JSON.parse(text) as unknown[];
-    if ((continuation !== null && typeof continuation !== 'string') || typeof seen !== 'number') return null;
+    const [continuation, seen, covered, retention] = JSON.parse(text) as unknown[];
+    if (continuation !== null && typeof continuation !== 'string') return null;
+    if (typeof seen !== 'number' || typeof retention !== 'number') return null;
     return JSON.stringify(covered) === JSON.stringify([...collections].sort())
-      ? { continuation, seen }
+      ? { continuation, seen, retention }
       : null;
   } catch {
     return null;
