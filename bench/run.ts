@@ -57,7 +57,7 @@ const PARTS: Record<string, () => Promise<Figures>> = {
   },
   emulators: async () => {
     const comparison = await compareEmulators();
-    if (comparison === null) missing.push('@vercel/cosmosdb-server@1.0.1');
+    if (comparison === null) missing.push('npm install --no-save @vercel/cosmosdb-server@1.0.1');
     return Object.fromEntries(
       (comparison ?? []).map(({ name, emulator, other }) => [
         `emulator ${name}, over @vercel/cosmosdb-server`,
@@ -75,14 +75,17 @@ if (unknown.length > 0)
 const saved = await readFile(BASELINE, 'utf8').then((text) => JSON.parse(text) as Figures);
 const measured: Figures = {};
 for (const name of asked.length === 0 ? Object.keys(PARTS) : asked) {
+  const started = performance.now();
   const figures = (await PARTS[name]?.()) ?? {};
+  console.log(`\n${name}: ${Math.round((performance.now() - started) / 1000)} s`);
   for (const [figure, value] of Object.entries(figures)) {
     console.log(`${figure.padEnd(76)} ${String(value).padStart(9)}   baseline ${saved[figure] ?? 'none'}`);
   }
   Object.assign(measured, figures);
 }
-for (const packages of missing) console.log(`\nNot compared: npm install --no-save ${packages}`);
+for (const packages of missing) console.log(`\nNot compared: ${packages}`);
 if (process.argv.includes('--save')) {
   const figures = asked.length === 0 && missing.length === 0 ? measured : { ...saved, ...measured };
+  console.log(`\nSaves ${Object.keys(measured).length} figures in bench/baseline.json.`);
   await writeFile(BASELINE, `${JSON.stringify(figures, null, 2)}\n`);
 }
