@@ -32,6 +32,13 @@ type FromDatabase =
 
 /** A database that runs behind a port. Each operation is one message there and one back. */
 export function portDatabase(port: Port, database: string): DatabaseOpener {
+  let broken: TidemarkError | null = null;
+  let onBroken: (error: TidemarkError) => void = () => undefined;
+  port.addEventListener('error', (event) => {
+    const { message = 'its script was not loaded' } = event as { readonly message?: string };
+    broken = new TidemarkError('storage_unavailable', `The worker of the database failed: ${message}`);
+    onBroken(broken);
+  });
   return {
     database,
     open: async (setup) => {
@@ -41,13 +48,10 @@ export function portDatabase(port: Port, database: string): DatabaseOpener {
         { resolve: (value: unknown) => void; reject: (error: Error) => void }
       >();
       let onChange: (collections: readonly string[]) => void = () => undefined;
-      let broken: TidemarkError | null = null;
-      port.addEventListener('error', (event) => {
-        const { message = 'its script was not loaded' } = event as { readonly message?: string };
-        broken = new TidemarkError('storage_unavailable', `The worker of the database failed: ${message}`);
-        for (const { reject } of waiting.values()) reject(broken);
+      onBroken = (error) => {
+        for (const { reject } of waiting.values()) reject(error);
         waiting.clear();
-      });
+      };
       port.addEventListener('message', (event) => {
         const message = dataOf(event) as FromDatabase;
         if ('changed' in message) {

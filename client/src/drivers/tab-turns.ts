@@ -13,11 +13,18 @@ export interface TabTurnsOptions {
   readonly locks: Locks;
   /** Tells the other tabs that this one waits for the file. */
   readonly ask: () => void;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
   readonly setTimer: (callback: () => void, milliseconds: number) => () => void;
 }
 
 /** Milliseconds without work after which the file is given back. */
 const IDLE = 2_000;
+/**
+ * Milliseconds that a tab has the file at least, if it likes: enough to read and to write what follows from that. Tabs that
+ * got one step at a time would take each other's reads back for ever.
+ */
+const HOLD = 40;
 /** Milliseconds to wait for a tab that has the file and does not answer. */
 const PATIENCE = 15_000;
 
@@ -44,7 +51,8 @@ export class TabTurns {
   #wanted = false;
   /** Gives the lock back; null: away. */
   #unlock: (() => void) | null = null;
-  #cancelIdle: () => void = () => undefined;
+  #since = 0;
+  #cancelLeave: () => void = () => undefined;
 
   constructor(options: TabTurnsOptions) {
     this.#options = options;
@@ -66,12 +74,12 @@ export class TabTurns {
   /** Another tab asks. */
   noteWanted(): void {
     this.#wanted = true;
-    if (!this.#working) this.leave();
+    if (!this.#working) this.#leaveInTime();
   }
 
   /** Closes the file, if it is open here. */
   leave(): void {
-    this.#cancelIdle();
+    this.#cancelLeave();
     this.#wanted = false;
     const unlock = this.#unlock;
     this.#unlock = null;
@@ -86,7 +94,7 @@ export class TabTurns {
   async #work(): Promise<void> {
     if (this.#working) return;
     this.#working = true;
-    this.#cancelIdle();
+    this.#cancelLeave();
     while (this.#waiting.length > 0) {
       try {
         if (this.#unlock === null) await this.#come();
@@ -96,10 +104,22 @@ export class TabTurns {
       }
       // What comes meanwhile waits for the next round: a busy tab does not keep the others out.
       for (const { run } of this.#waiting.splice(0)) await run();
-      if (this.#wanted) this.leave();
+      if (this.#wanted && this.#left() <= 0) this.leave();
     }
     this.#working = false;
-    if (this.#unlock !== null) this.#cancelIdle = this.#options.setTimer(() => this.leave(), IDLE);
+    this.#leaveInTime();
+  }
+
+  #leaveInTime(): void {
+    this.#cancelLeave();
+    const delay = this.#wanted ? this.#left() : IDLE;
+    if (delay <= 0) this.leave();
+    else if (this.#unlock !== null) this.#cancelLeave = this.#options.setTimer(() => this.leave(), delay);
+  }
+
+  /** Milliseconds that this tab may go on. A clock that was set back gives it no more than the usual. */
+  #left(): number {
+    return Math.min(HOLD, this.#since + HOLD - this.#options.now());
   }
 
   #come(): Promise<void> {
@@ -123,6 +143,7 @@ export class TabTurns {
           await file.open();
           await new Promise<void>((unlock) => {
             this.#unlock = unlock;
+            this.#since = this.#options.now();
             resolve();
           });
         })

@@ -54,6 +54,7 @@ export function serveWasmSqlite(name: string, load: () => Promise<unknown> = loa
           file,
           locks,
           ask: () => channel.postMessage('wanted'),
+          now: runtime.now,
           setTimer: runtime.setTimer,
         });
   const told = new Set<(collections: readonly string[]) => void>();
