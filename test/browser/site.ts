@@ -34,6 +34,7 @@ export async function startSite(
     target: 'es2022',
     outdir: '/',
     write: false,
+    jsx: 'automatic',
     define: { 'process.env.NODE_ENV': '"development"' },
     logLevel: 'error',
   });

@@ -146,6 +146,9 @@ it('bundles for a browser without anything of Node.js, and only what is used', a
   };
   const whole = await sizeOf(program('createClient'));
   expect(whole).toBeLessThan(80_000);
+  const [, said] =
+    /In a browser it is (\d+) kB minified/.exec(readFileSync(join(root, '..', 'README.md'), 'utf8')) ?? [];
+  expect(Math.abs(whole / 1000 - Number(said))).toBeLessThan(2);
   expect(await sizeOf(program('collection'))).toBeLessThan(whole / 10);
 });
 
