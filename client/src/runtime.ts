@@ -95,3 +95,13 @@ export function wait(
     else signal.addEventListener('abort', fail, { once: true });
   });
 }
+
+/** The promise, or the signal's reason: work of others may take no notice of the signal. */
+export function untilAborted<R>(work: Promise<R>, signal: AbortSignal): Promise<R> {
+  return new Promise((resolve, reject) => {
+    const fail = () => reject(signal.reason as Error);
+    if (signal.aborted) fail();
+    signal.addEventListener('abort', fail, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', fail));
+  });
+}

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../../shared/conflict/json.ts';
 import { describeError, TidemarkError } from '../errors.ts';
-import type { Runtime } from '../runtime.ts';
+import { untilAborted, type Runtime } from '../runtime.ts';
 import type { TokenProvider } from '../tokens/token-provider.ts';
 
 export interface HttpOptions {
@@ -67,7 +67,8 @@ async function encode(text: string, compressAbove: number): Promise<Payload> {
 
 async function tokenOf(provider: TokenProvider, refresh: boolean, signal: AbortSignal): Promise<string> {
   try {
-    const { token } = await provider.getToken(refresh ? { refresh, signal } : { signal });
+    const asked = provider.getToken(refresh ? { refresh, signal } : { signal });
+    const { token } = await untilAborted(asked, signal);
     if (token !== '') return token;
   } catch (cause) {
     if (signal.aborted) throw cause;
