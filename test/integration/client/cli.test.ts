@@ -129,7 +129,7 @@ describe('From a file on one device to another device', () => {
       edits: [{ address: { documentId: '1' }, type: 'upsert', sent: false }, {}, {}],
     });
 
-    expect(await answer('sync --database phone.db')).toEqual({
+    expect(await answer('sync --database phone.db')).toMatchObject({
       outcome: 'synced',
       pushed: 3,
       pulled: 0,
@@ -425,7 +425,9 @@ describe('The exit code', () => {
       const { code, out, err } = await tidemark(line.split(' ').filter((word) => word !== ''));
       ended.push([line, code, out + err]);
     }
-    expect(ended).toEqual(expected.map(([line, code]) => [line, code, expect.stringMatching(/\S/)]));
+    expect(ended).toEqual(
+      expected.map(([line, code]) => [line, code, expect.stringMatching(/\S/) as string]),
+    );
   });
 
   it('tells a token that is not accepted and an address that is not the service apart', async () => {
