@@ -101,7 +101,7 @@ export class Terminal {
     if (now - this.#drawn < (isLive ? FRAME : LINE)) return;
     this.#drawn = now;
     if (isLive) {
-      stderr.write(`\r${renderBar(progress, stderr.columns ?? 80)}\x1b[K`);
+      stderr.write(`\r${renderBar(progress, widthOf(stderr))}\x1b[K`);
       this.#barShown = true;
     } else {
       stderr.write(`${renderLine(progress)}\n`);
@@ -142,8 +142,11 @@ export const withoutControls = (text: string): string =>
     found.length > 1 ? found : `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 
-const cut = (line: string, { isTTY, columns = 80 }: Output): string =>
-  isTTY === true && line.length > columns ? `${line.slice(0, columns - 1)}…` : line;
+const cut = (line: string, output: Output): string =>
+  output.isTTY === true && line.length > widthOf(output) ? `${line.slice(0, widthOf(output) - 1)}…` : line;
+
+/** A terminal that does not know its width says 0. */
+const widthOf = ({ columns = 0 }: Output): number => (columns > 0 ? columns : 80);
 
 const BAR = 24;
 

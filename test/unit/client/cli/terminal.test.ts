@@ -1,12 +1,12 @@
 import { Readable } from 'node:stream';
 import { duration, renderBar, Terminal, withoutControls } from '../../../../client/src/cli/terminal.ts';
 
-function screen({ isTTY = false, env = {}, json = false } = {}) {
+function screen({ isTTY = false, columns = 60, env = {}, json = false } = {}) {
   const written = { out: '', err: '' };
   let now = 0;
   const output = (name: 'out' | 'err') => ({
     isTTY,
-    columns: 60,
+    columns,
     write: (text: string) => {
       written[name] += text;
       return true;
@@ -50,6 +50,13 @@ it('draws over its bar on a terminal, and takes it away before a result', () => 
   terminal.say('Synced.');
   expect(written.err).toBe('\rSending  ████████████░░░░░░░░░░░░  1 of 2 (50 %)\x1b[K\r\x1b[K');
   expect(written.out).toBe('Synced.\n');
+});
+
+it('draws a bar on a terminal that does not know its width', () => {
+  const { terminal, written, pass } = screen({ isTTY: true, columns: 0 });
+  pass(100);
+  terminal.progress({ label: 'Sending', done: 1, total: 2 });
+  expect(written.err).toContain('1 of 2 (50 %)');
 });
 
 it('writes a line a second in a pipe, without anything that a terminal obeys', () => {
