@@ -85,6 +85,26 @@ async function rewrite(page: Page, title: string, text: string): Promise<void> {
   await page.getByRole('button', { name: 'Done' }).click();
 }
 
+/** Does something, and waits until a request with this text in it is answered. */
+async function sending(page: Page, text: string, work: () => Promise<void>): Promise<void> {
+  const answered = page.waitForResponse(
+    (response) =>
+      response.url().endsWith('/api/sync') && (response.request().postData() ?? '').includes(text),
+  );
+  await work();
+  await answered;
+}
+
+/** Waits until these notes are listed, and no others. */
+const lists = async (page: Page, titles: readonly string[]): Promise<void> => {
+  await page.waitForFunction(
+    (expected) =>
+      JSON.stringify(
+        [...document.querySelectorAll('#list strong')].map(({ textContent }) => textContent).sort(),
+      ) === expected,
+    JSON.stringify([...titles].sort()),
+  );
+};
 const listed = async (page: Page): Promise<string[]> => page.locator('#list strong').allTextContents();
 const picture = async (page: Page, name: string): Promise<void> => {
   if (SCREENSHOTS)
@@ -97,10 +117,11 @@ it('two devices that edited offline come to show the same, and the one whose edi
   const desk = await signIn(laptop, 'Alice');
   const hand = await signIn(phone, 'Alice');
   await write(desk, 'Tide tables', 'High water 06:12 and 18:40.\nSpring tide on Friday.');
-  await write(desk, 'Shopping', 'Oat milk\nRope, 20 m\nBatteries for the torch');
-  await sync(desk);
+  await sending(desk, 'Batteries', () =>
+    write(desk, 'Shopping', 'Oat milk\nRope, 20 m\nBatteries for the torch'),
+  );
   await sync(hand);
-  expect((await listed(hand)).sort()).toEqual(['Shopping', 'Tide tables']);
+  await lists(hand, ['Shopping', 'Tide tables']);
 
   await laptop.setOffline(true);
   await phone.setOffline(true);
@@ -117,18 +138,19 @@ it('two devices that edited offline come to show the same, and the one whose edi
   const conflict = desk.getByRole('region', { name: 'Conflicts' });
   await conflict.getByText('was changed on two devices').waitFor();
   await status(desk, 'Online · up to date');
-  expect((await listed(desk)).sort()).toEqual(['From the pier', 'Shopping', 'Tide tables']);
+  await lists(desk, ['From the pier', 'Shopping', 'Tide tables']);
   expect(await conflict.textContent()).toContain('A chart of the bay');
   expect(await conflict.textContent()).toContain('Rope, 30 m');
   await desk.getByRole('button', { name: 'Tide tables' }).click();
   await picture(desk, 'notes-conflict');
 
-  await conflict.getByRole('button', { name: 'Use this version' }).click();
+  await sending(desk, 'Rope, 30 m', () => conflict.getByRole('button', { name: 'Use this version' }).click());
   await conflict.waitFor({ state: 'hidden' });
-  await status(desk, 'Online · up to date');
-  await sync(hand);
   await hand.getByRole('button', { name: 'Shopping' }).click();
-  expect(await hand.getByLabel('Text').inputValue()).toBe('Oat milk\nRope, 30 m');
+  await sync(hand);
+  await hand.waitForFunction(
+    () => document.querySelector<HTMLTextAreaElement>('#text')?.value === 'Oat milk\nRope, 30 m',
+  );
   await laptop.close();
   await phone.close();
 });
@@ -136,15 +158,14 @@ it('two devices that edited offline come to show the same, and the one whose edi
 it('opens without a network, with everything that was written, and sends it later', async () => {
   const context = await openDevice();
   const page = await signIn(context, 'Bob');
-  await write(page, 'Kept', 'in the browser');
-  await sync(page);
+  await sending(page, 'in the browser', () => write(page, 'Kept', 'in the browser'));
   await context.setOffline(true);
   await write(page, 'Written offline', '');
   await page.reload();
   await status(page, 'Offline · 1 change to send');
-  expect((await listed(page)).sort()).toEqual(['Kept', 'Written offline']);
+  await lists(page, ['Kept', 'Written offline']);
   await page.getByRole('searchbox').fill('BROWSER');
-  expect(await listed(page)).toEqual(['Kept']);
+  await lists(page, ['Kept']);
   await context.setOffline(false);
   await status(page, 'Online · up to date');
   await context.close();
@@ -155,9 +176,8 @@ it('a note that is deleted is gone on the other device, and users of one device 
   const page = await signIn(context, 'Bob');
   await sync(page);
   await page.getByRole('button', { name: 'Kept' }).click();
-  await page.getByRole('button', { name: 'Delete' }).click();
+  await sending(page, '"delete"', () => page.getByRole('button', { name: 'Delete' }).click());
   await page.getByRole('button', { name: 'Kept' }).waitFor({ state: 'detached' });
-  await sync(page);
   await page.getByRole('button', { name: 'Sign out' }).click();
   await page.getByRole('button', { name: 'Continue as Alice' }).click();
   await sync(page);
@@ -166,7 +186,7 @@ it('a note that is deleted is gone on the other device, and users of one device 
   const other = await openDevice();
   const fresh = await signIn(other, 'Bob');
   await sync(fresh);
-  expect(await listed(fresh)).toEqual(['Written offline']);
+  await lists(fresh, ['Written offline']);
   await context.close();
   await other.close();
 });
