@@ -67,7 +67,7 @@ await rm(join(dist, 'types'), { recursive: true });
 async function writeProtocolTypes(): Promise<void> {
   const folder = join(dist, 'types', 'shared', 'protocol');
   await mkdir(folder, { recursive: true });
-  for (const name of ['sync', 'token']) {
+  for (const name of ['sync', 'token', 'integrity']) {
     const file = join(root, '..', 'shared', 'protocol', `${name}.ts`);
     const program = ts.createProgram([file], {
       strict: true,
