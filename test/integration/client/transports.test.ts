@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { CosmosClient, PermissionMode } from '@azure/cosmos';
 import { collection, createClient, type ExpiringToken } from '../../../client/src/index.ts';
-import { CosmosDbStore, directTransport } from '../../../client/src/cosmos/index.ts';
+import { cosmosClients, CosmosDbStore, directTransport } from '../../../client/src/cosmos/index.ts';
 import { nodeSqlite } from '../../../client/src/drivers/node-sqlite.ts';
 import type { ScopeToken } from '../../../shared/protocol/index.ts';
 import { DRIVERS } from '../../support/client.ts';
@@ -207,5 +207,37 @@ describe('CosmosDbStore', () => {
       transaction.upsert({ id: '1', n: (found?.n ?? 0) + 1 });
     });
     expect([runs, await store.get('1')]).toEqual([2, { id: '1', n: 11 }]);
+  });
+});
+
+describe('Clients of @azure/cosmos', () => {
+  it('are one for all tokens: the next request goes out with the next token', async () => {
+    const user = newUser();
+    let token = await mint(user, PermissionMode.All);
+    const clients: CosmosClient[] = [];
+    const openOwn = cosmosClients({ getToken: () => Promise.resolve(token) }, (access) => {
+      const client = new CosmosClient(access);
+      clients.push(client);
+      return client;
+    });
+    const items = async () => {
+      const { client, database, container, partitionKey } = await openOwn();
+      return client
+        .database(database)
+        .container(container)
+        .items.query('SELECT * FROM c', {
+          partitionKey: [...partitionKey],
+        });
+    };
+    const fresh = token;
+    token = { ...fresh, token: `${fresh.token.slice(0, -4)}xxxx` };
+    await expect(items().then((query) => query.fetchAll())).rejects.toMatchObject({ code: 401 });
+    token = fresh;
+    expect((await (await items()).fetchAll()).resources).toEqual([]);
+    const { client, database, container } = await openOwn();
+    const other = client.database(database).container(container).item('1', 'user:somebody');
+    await expect(other.read()).rejects.toMatchObject({ code: 403 });
+    expect(clients).toHaveLength(1);
+    for (const made of clients) made.dispose();
   });
 });
