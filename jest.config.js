@@ -23,7 +23,8 @@ export default {
   },
   moduleNameMapper: bundledPackages,
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.local/'],
-  maxWorkers: 2,
+  // One more than the machine that the limits are set for has cores: many tests wait for processes that they start.
+  maxWorkers: 3,
   // Generous: on a busy machine a test of real servers takes many times what it takes on an idle one.
   testTimeout: 30_000,
 };

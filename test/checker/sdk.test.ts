@@ -12,7 +12,7 @@ import { play } from './world.ts';
  * One seed again:  CHECKER_SEED=4711 npm test -- test/checker/sdk
  */
 const SEED = process.env['CHECKER_SEED'];
-const RUNS = SEED === undefined ? Number(process.env['CHECKER_RUNS'] ?? 100) : 1;
+const RUNS = SEED === undefined ? Number(process.env['CHECKER_RUNS'] ?? 50) : 1;
 
 const onSdk: Play = async (history) => {
   const devices = createSdkDevices();
