@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
@@ -18,7 +19,11 @@ export async function buildApp(root: string): Promise<number> {
   await mkdir(app, { recursive: true });
   await mkdir(out, { recursive: true });
   await bundle(join(root, 'functions', 'main.ts'), join(out, 'main.cjs'));
-  await bundle(join(root, 'shared', 'telemetry', 'app-insights.ts'), join(out, 'telemetry.cjs'));
+  const telemetry = await telemetryKey(root);
+  const isFresh = (await firstLine(join(app, 'telemetry.cjs'))) === telemetry;
+  if (!isFresh) {
+    await bundle(join(root, 'shared', 'telemetry', 'app-insights.ts'), join(out, 'telemetry.cjs'), telemetry);
+  }
   const { rules } = readSyncConfig(await readFile(join(root, 'sync.config.json'), 'utf8'));
   if (rules !== null) await bundle(join(root, rules), join(out, 'sync.rules.cjs'));
   for (const name of ['host.json', 'sync.config.json']) {
@@ -30,16 +35,33 @@ export async function buildApp(root: string): Promise<number> {
   );
   const files = await readdir(out);
   for (const name of files) await rename(join(out, name), join(app, name));
-  const stale = (await readdir(app)).filter((name) => !files.includes(name));
+  const kept = isFresh ? ['telemetry.cjs', 'telemetry.cjs.map'] : [];
+  const stale = (await readdir(app)).filter((name) => ![...files, ...kept].includes(name));
   for (const name of stale) await rm(join(app, name), { recursive: true, force: true });
   await rm(out, { recursive: true, force: true });
   return (await stat(join(app, 'main.cjs'))).size;
 }
 
-const bundle = (entry: string, outfile: string) =>
+/**
+ * Says what the telemetry is made of, as the first line of its bundle. That is most of what there is to bundle, and
+ * seldom another: it is made anew only where this line is not the same.
+ */
+async function telemetryKey(root: string): Promise<string> {
+  const hash = createHash('sha256');
+  for (const path of ['package-lock.json', 'scripts/build-app.ts', 'shared/telemetry/app-insights.ts']) {
+    hash.update(await readFile(join(root, path)));
+  }
+  return `// ${hash.digest('hex')}`;
+}
+
+const firstLine = async (path: string): Promise<string> =>
+  (await readFile(path, 'utf8').catch(() => '')).split('\n', 1)[0] ?? '';
+
+const bundle = (entry: string, outfile: string, banner = '') =>
   build({
     entryPoints: [entry],
     outfile,
+    banner: { js: banner },
     bundle: true,
     platform: 'node',
     target: 'node22',
