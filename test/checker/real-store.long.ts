@@ -8,7 +8,7 @@ import { play } from './world.ts';
 
 /**
  * The same histories on the emulator, through the real SDK: fewer, because a request costs milliseconds there. More by
- * hand: CHECKER_REAL_RUNS=2000 npm test -- test/checker/real-store
+ * hand: CHECKER_REAL_RUNS=2000 npm run test:long -- real-store
  */
 const RUNS = Number(process.env['CHECKER_REAL_RUNS'] ?? 12);
 const TIMEOUT = RUNS * 10_000 + 60_000;
